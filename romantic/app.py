@@ -1,0 +1,49 @@
+"""The composition root: the only module that knows every room of the house."""
+
+from aiohttp import web
+
+from romantic.auth import routes as auth
+from romantic.auth.sessions import add_sessions
+from romantic.calls import routes as calls
+from romantic.calls import signaling
+from romantic.calls.wiring import add_calls, greet
+from romantic.coins import routes as coins
+from romantic.db import database
+from romantic.http import LIMITER, Limiter, mount
+from romantic.http import health
+from romantic.http.health import LIFECYCLE, Lifecycle
+from romantic.http.middleware import observe
+from romantic.integrations.whatsapp import whatsapp
+from romantic.jobs.janitor import janitor
+from romantic.realtime import DISPATCHER, Dispatcher
+from romantic.realtime import routes as realtime
+from romantic.realtime.hub import add_hub
+from romantic.realtime.routes import GREETINGS
+from romantic.redis import add_redis
+from romantic.settings import SETTINGS, Settings
+from romantic.users.presence import add_presence
+
+ROUTES = (*health.ROUTES, *auth.ROUTES, *coins.ROUTES, *calls.ROUTES, *realtime.ROUTES)
+EVENTS = (*realtime.EVENTS, *signaling.EVENTS)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Wire the application; nothing is opened until it starts."""
+    app = web.Application(middlewares=[observe])
+    app[SETTINGS] = settings
+    app[LIFECYCLE] = Lifecycle()
+    app[LIMITER] = Limiter(add_redis(app), app)
+    app.cleanup_ctx.extend((database, whatsapp))
+    hub = add_hub(app)
+    add_sessions(app).on_change(hub.end_session)
+    add_presence(app)
+    add_calls(app)
+    app[GREETINGS] = [greet]
+    app[DISPATCHER] = Dispatcher(EVENTS)
+    app.cleanup_ctx.append(janitor)
+    mount(app, ROUTES)
+    if settings.development:
+        from romantic.dev.wiring import add_development
+
+        add_development(app)
+    return app

@@ -1,0 +1,1 @@
+"""Identity: one-time codes, tokens and sessions."""

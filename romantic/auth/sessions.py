@@ -1,0 +1,110 @@
+"""Sessions as a process sees them: PostgreSQL is the truth, remembered briefly, forgotten at once on revocation."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from romantic.auth.tokens import Tokens
+from romantic.db import connection, load_queries
+from romantic.errors import Unauthorized
+from romantic.http import AUTHENTICATE, Principal
+from romantic.redis import REDIS, RedisAway
+from romantic.settings import SETTINGS
+
+log = structlog.get_logger()
+sql = load_queries("auth")
+
+CHANNEL = "romantic:sessions"
+_REMEMBERED = 50_000
+
+#: Told the session and why it changed: `revoked`, `banned`, or `registered`.
+Listener = Callable[[UUID, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    user_id: UUID | None
+    phone_number: str
+    read_at: float
+
+
+class Sessions:
+    """The sessions this process has seen lately."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._seconds = app[SETTINGS].session_cache_seconds
+        self._remembered: dict[UUID, _Session] = {}
+        self._listeners: list[Listener] = []
+
+    def on_change(self, listener: Listener) -> None:
+        """Register who must act when a session ends, on whatever node it was ended."""
+        self._listeners.append(listener)
+
+    async def authenticate(self, app: web.Application, token: str) -> Principal:
+        """The principal of an access token whose session lives; raises Unauthorized."""
+        claims = app[TOKENS].verify(token)
+        session = self._remembered.get(claims.session_id)
+        if session is None or time.monotonic() - session.read_at > self._seconds:
+            session = await self._read(claims.session_id)
+        user_id = session.user_id if claims.scope == "user" else None
+        return Principal(claims.session_id, session.phone_number, user_id, claims.expires_at)
+
+    async def _read(self, session_id: UUID) -> _Session:
+        started = time.monotonic()
+        async with connection(self._app) as conn:
+            row = await conn.one(sql.find_live_session, session_id=session_id)
+        if row is None:
+            self._remembered.pop(session_id, None)
+            raise Unauthorized("The session is over.")
+        session = _Session(row["user_id"], row["phone_number"], started)
+        if len(self._remembered) >= _REMEMBERED:
+            self._remembered.clear()
+        self._remembered[session_id] = session
+        return session
+
+    async def changed(self, session_id: UUID, reason: str) -> None:
+        """Make every node forget the session; call after the commit."""
+        self._forget(session_id, reason)
+        with suppress(RedisAway):  # then the others forget within session_cache_seconds
+            await self._app[REDIS].publish(CHANNEL, f"{session_id} {reason}")
+
+    def _forget(self, session_id: UUID, reason: str) -> None:
+        self._remembered.pop(session_id, None)
+        for listener in self._listeners:
+            listener(session_id, reason)
+
+    async def follow(self) -> None:
+        """Hear from the other nodes, for ever."""
+        # A lost subscription may have lost a revocation: forget everything.
+        async for message in self._app[REDIS].listen(CHANNEL, lost=self._remembered.clear):
+            session_id, _, reason = message.partition(" ")
+            self._forget(UUID(session_id), reason)
+
+
+SESSIONS = web.AppKey("SESSIONS", Sessions)
+TOKENS = web.AppKey("TOKENS", Tokens)
+
+
+def add_sessions(app: web.Application) -> Sessions:
+    """Give the application its tokens and sessions, and the guards their authenticator."""
+    settings = app[SETTINGS]
+    app[TOKENS] = Tokens(settings.jwt_keys, access_ttl=settings.jwt_access_ttl)
+    app[SESSIONS] = Sessions(app)
+    app[AUTHENTICATE] = app[SESSIONS].authenticate
+    app.cleanup_ctx.append(_follow)
+    return app[SESSIONS]
+
+
+async def _follow(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(app[SESSIONS].follow())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

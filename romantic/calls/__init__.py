@@ -1,0 +1,1 @@
+"""Calls: their state machine, signaling, metering and billing."""

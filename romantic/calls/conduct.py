@@ -1,0 +1,310 @@
+"""What REST, sockets and sweepers all do with a call: one transaction, and then the phones are told."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from romantic.calls import service
+from romantic.calls.errors import CallNotFound
+from romantic.calls.live import LIVE, LiveCall
+from romantic.calls.service import Ending
+from romantic.calls.summary import log_summary
+from romantic.coins import service as coins
+from romantic.db import Row, connection, transaction
+from romantic.errors import RomanticError, UserUnavailable
+from romantic.realtime import HUB, Event, Kind
+from romantic.rtc import ice_servers
+from romantic.settings import SETTINGS
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A call that is over, with the balance of whoever asked."""
+
+    call: Row
+    balance: int
+
+
+def servers_for(app: web.Application, user_id: UUID) -> list[dict[str, Any]]:
+    """RTCConfiguration.iceServers for one person, TURN credentials dated."""
+    settings = app[SETTINGS]
+    return ice_servers(
+        stun=settings.webrtc_stun_servers,
+        turn=settings.webrtc_turn_servers,
+        turn_secret=settings.webrtc_turn_secret or None,
+        turn_username=settings.webrtc_turn_username or None,
+        turn_credential=settings.webrtc_turn_credential or None,
+        ttl=settings.webrtc_turn_ttl,
+        user_id=user_id,
+        now=time.time(),
+    )
+
+
+def _by_evidence(app: web.Application, *users: UUID) -> bool:
+    """Whether the call is metered by evidence: as soon as either side has a socket."""
+    meter = app[SETTINGS].call_meter
+    if meter == "auto" and app[SETTINGS].call_billing == "flat":
+        return any(app[HUB].is_online(user) for user in users)
+    return meter != "wallclock"
+
+
+async def initiate(app: web.Application, *, caller_id: UUID, receiver_id: UUID, call_type: str) -> Row:
+    """Charge the caller and ring every device of the receiver."""
+    settings, hub = app[SETTINGS], app[HUB]
+    if settings.call_require_reachable and not hub.is_online(receiver_id):
+        raise UserUnavailable
+    async with connection(app) as conn:
+        row = await service.initiate(
+            conn,
+            settings,
+            caller_id=caller_id,
+            receiver_id=receiver_id,
+            call_type=call_type,
+            by_evidence=_by_evidence(app, caller_id, receiver_id),
+        )
+        call = await service.get_call(conn, call_id=row["id"])
+        balance = row["balance_after"]
+        if balance is None:
+            balance = (await coins.get_balance(conn, user_id=caller_id))["coins_balance"]
+        entries = await coins.list_entries_of(conn, reference_id=call["id"])
+    app[LIVE].open(call)
+    hub.send(receiver_id, _incoming(row, call))
+    _tell_entries(app, call, entries)
+    return call | {"balance": balance}
+
+
+def _incoming(row: Row, call: Row) -> Event:
+    data = {
+        "callId": call["id"],
+        "roomId": call["webrtc_room_id"],
+        "callType": call["call_type"],
+        "caller": {
+            "id": call["caller_id"],
+            "fullName": row["caller_name"],
+            "profileImageUrl": row["caller_image_url"],
+            "isVerified": row["caller_is_verified"],
+        },
+        "expiresAt": call["ring_deadline"],
+        "ringSecondsLeft": round(call["ring_seconds_left"]),
+    }
+    return Event("incoming-call", data)
+
+
+async def ring(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:
+    """A device of the receiver shows the call."""
+    async with connection(app) as conn:
+        row = await service.ring(conn, call_id=call_id, user_id=user_id)
+        if row is None:
+            await service.get_call_of(conn, call_id=call_id, user_id=user_id)
+            return
+    devices = len(app[HUB].sockets_of(user_id))
+    app[HUB].send(
+        row["caller_id"], Event("call-ringing", {"callId": call_id, "deviceCount": devices}, Kind.WITH_CALL)
+    )
+
+
+async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID) -> LiveCall:
+    """Answer; the receiver's other devices stop ringing."""
+    live = await find(app, call_id=call_id, user_id=user_id)
+    async with connection(app) as conn:
+        row = await service.accept(
+            conn,
+            app[SETTINGS],
+            call_id=call_id,
+            user_id=user_id,
+            by_evidence=_by_evidence(app, *live.parties),
+            node=app[NODE],
+        )
+    live.metered_by = row["metered_by"]
+    app[LIVE].answered(live)
+    hub = app[HUB]
+    accepted = {
+        "callId": call_id,
+        "roomId": live.room.id,
+        "iceServers": servers_for(app, live.caller_id),
+        "byDevice": str(session_id),
+    }
+    hub.send(live.caller_id, Event("call-accepted", accepted))
+    elsewhere = Event("call-cancelled", {"callId": call_id, "reason": "answered_elsewhere"})
+    hub.send(live.receiver_id, elsewhere, but_session=session_id)
+    return live
+
+
+async def reject(app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID, reason: str | None) -> None:
+    """Decline; the caller has every coin back."""
+    async with transaction(app) as conn:
+        await service.reject(conn, call_id=call_id, user_id=user_id)
+        call, entries = await _result(conn, call_id)
+    balance = _balance_of(entries, call["caller_id"])
+    rejected = {
+        "callId": call_id,
+        "reason": reason or "declined",
+        "refunded": call["coins_refunded"],
+        "newBalance": balance,
+    }
+    app[HUB].send(call["caller_id"], Event("call-rejected", rejected))
+    elsewhere = Event("call-cancelled", {"callId": call_id, "reason": "declined_elsewhere"})
+    app[HUB].send(user_id, elsewhere, but_session=session_id)
+    await _part(app, call, entries)
+
+
+async def end(app: web.Application, *, call_id: UUID, ending: Ending) -> Over:
+    """End the call in whatever state it is, once; whoever comes second gets the same numbers.
+
+    A party hangs up, cancels or declines; `ending.by` None is the server. Raises CallNotFound.
+    """
+    live = app[LIVE].get(call_id)
+    async with transaction(app) as conn:
+        call = await service.lock_call(conn, call_id=call_id)
+        if ending.by is not None and ending.by not in (call["caller_id"], call["receiver_id"]):
+            raise CallNotFound
+        was = call["status"]
+        if was in service.UNANSWERED:
+            await _end_unanswered(conn, call, ending)
+        elif was == "answered":
+            await service.end_answered(conn, app[SETTINGS], call, _measured(ending, live))
+        call, entries = await _result(conn, call_id)
+        balance = await coins.get_balance(conn, user_id=ending.by or call["caller_id"])
+    if was in service.LIVE_STATES:
+        _tell_ended(app, call, entries, was=was)
+        await _part(app, call, entries)
+    return Over(call, balance["coins_balance"])
+
+
+def _measured(ending: Ending, live: LiveCall | None) -> Ending:
+    """The ending with what this process's meter and monitor know."""
+    if live is None or live.metered_by == "wallclock":
+        return ending
+    levels = {live.meter.level(party) for party in live.parties}
+    scores = [leg.summary()["mos"] for leg in live.monitor.legs.values()]
+    known = [score for score in scores if score is not None]
+    return replace(
+        ending,
+        seconds=live.meter.billable(at=monotonic()) if ending.seconds is None else ending.seconds,
+        p2p_claimed=live.monitor.p2p_claimed,
+        evidence_level="E2" if levels == {"E2"} else "E1",
+        gaps=live.meter.gaps,
+        quality_score=round(sum(known) / len(known), 2) if known else None,
+    )
+
+
+async def _end_unanswered(conn: Any, call: Row, ending: Ending) -> None:
+    status, reason = "missed", ending.reason
+    if ending.by == call["caller_id"]:
+        reason = "caller_cancelled"
+    elif ending.by == call["receiver_id"]:
+        status = reason = "rejected"
+    await service.end_unanswered(conn, call_id=call["id"], status=status, reason=reason, by=ending.by)
+
+
+async def _result(conn: Any, call_id: UUID) -> tuple[Row, list[Row]]:
+    call = await service.get_call(conn, call_id=call_id)
+    return call, await coins.list_entries_of(conn, reference_id=call_id)
+
+
+def _tell_ended(app: web.Application, call: Row, entries: list[Row], *, was: str) -> None:
+    hub, call_id = app[HUB], call["id"]
+    if call["status"] == "ended":
+        event = Event("call-ended", ended_view(call))
+        hub.send(call["caller_id"], event)
+        hub.send(call["receiver_id"], event)
+        return
+    if call["status"] == "rejected":
+        data = {"callId": call_id, "reason": "declined", "refunded": call["coins_refunded"]}
+        data["newBalance"] = _balance_of(entries, call["caller_id"])
+        hub.send(call["caller_id"], Event("call-rejected", data))
+        return
+    reason = "caller_cancelled" if call["end_reason"] == "caller_cancelled" else "timeout"
+    hub.send(call["receiver_id"], Event("call-cancelled", {"callId": call_id, "reason": reason}))
+    hub.send(call["receiver_id"], Event("call-missed", {"callId": call_id, "role": "receiver"}))
+    missed = {"callId": call_id, "role": "caller", "refunded": call["coins_refunded"]}
+    missed["newBalance"] = _balance_of(entries, call["caller_id"])
+    hub.send(call["caller_id"], Event("call-missed", missed))
+
+
+def ended_view(call: Row) -> dict[str, Any]:
+    """The numbers of a finished call, the same for both sides."""
+    return {
+        "roomId": call["webrtc_room_id"],
+        "callId": call["id"],
+        "status": call["status"],
+        "endReason": call["end_reason"],
+        "duration": call["duration_seconds"],
+        "coinsSpent": call["coins_spent"],
+        "coinsEarned": call["coins_earned"],
+        "refunded": call["coins_refunded"],
+        "endedBy": call["ended_by"],
+    }
+
+
+async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
+    """The call is over and committed: tell balances, write the summary, close room and monitors."""
+    live = app[LIVE].forget(call["id"])
+    _tell_entries(app, call, [entry for entry in entries if entry["transaction_type"] != "spend"])
+    log_summary(call, entries, live)
+    if live is not None:
+        with suppress(Exception):
+            await live.monitor.close()
+
+
+def _tell_entries(app: web.Application, call: Row, entries: list[Row]) -> None:
+    for entry in entries:
+        coins.log_entry(entry | {"is_new": True})
+        balance = {
+            "balance": entry["balance_after"],
+            "delta": entry["signed_amount"],
+            "type": entry["transaction_type"],
+            "referenceType": "call",
+            "referenceId": call["id"],
+        }
+        app[HUB].send(entry["user_id"], Event("balance", balance))
+
+
+def _balance_of(entries: list[Row], user_id: UUID) -> int | None:
+    return next((e["balance_after"] for e in reversed(entries) if e["user_id"] == user_id), None)
+
+
+async def find(app: web.Application, *, call_id: UUID, user_id: UUID) -> LiveCall:
+    """The live call in this process's memory, read from the database if another process knew it before.
+
+    Raises CallNotFound for strangers, InvalidCallState when it is over.
+    """
+    live = app[LIVE].get(call_id)
+    if live is None:
+        async with connection(app) as conn:
+            call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
+        if call["status"] not in service.LIVE_STATES:
+            raise service.InvalidCallState(status=call["status"])
+        live = app[LIVE].open(call)
+    if user_id not in live.parties:
+        raise CallNotFound
+    live.monitor.touch(user_id, at=monotonic())
+    return live
+
+
+async def switch_to_evidence(app: web.Application, *, user_id: UUID) -> LiveCall | None:
+    """Somebody opened a socket: their live call, metered by evidence of both from now on."""
+    async with connection(app) as conn:
+        switched = None
+        if app[SETTINGS].call_meter == "auto":
+            switched = await service.require_evidence(conn, app[SETTINGS], user_id=user_id)
+        call_id = await service.find_active_call(conn, user_id=user_id)
+    if switched is not None:
+        app[LIVE].forget(switched)  # its meter starts again from what the wall clock has counted
+    if call_id is None:
+        return None
+    try:
+        return await find(app, call_id=call_id, user_id=user_id)
+    except RomanticError:
+        return None  # it ended a moment ago
+
+
+NODE = web.AppKey("NODE", str)

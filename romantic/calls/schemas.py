@@ -1,0 +1,160 @@
+"""The JSON of the call endpoints and of the call events."""
+
+from typing import Any
+
+import marshmallow as ma
+import orjson
+from marshmallow import fields, validate
+
+from romantic.db import Row
+from romantic.errors import PayloadTooLarge
+from romantic.http import PageQuery, Schema
+from romantic.realtime.schemas import EventData
+
+CALL_TYPES = ("audio", "video")
+MAX_SDP = 48 * 1024
+MAX_CANDIDATE = 2 * 1024
+MAX_ROOM_ID = 100
+
+
+class InitiateBody(Schema):
+    receiver_id = fields.UUID(required=True)
+    call_type = fields.Str(required=True, validate=validate.OneOf(CALL_TYPES))
+
+
+class RejectBody(Schema):
+    reason = fields.Str(load_default=None, validate=validate.Length(max=50))
+
+
+class EndBody(Schema):
+    """`duration` is taken in any shape, written down as a claim, and never billed."""
+
+    duration = fields.Raw(load_default=None, allow_none=True)
+    reason = fields.Str(load_default=None, validate=validate.Length(max=50))
+
+
+class HistoryQuery(PageQuery):
+    pass
+
+
+class Sdp(fields.String):
+    """A session description: passed on as it is, only its size is ours to judge."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **kwargs))
+        if len(text) > MAX_SDP:
+            raise PayloadTooLarge(limit_bytes=MAX_SDP)
+        if not text.strip():
+            raise ma.ValidationError("Empty.")
+        return text
+
+
+class DescriptionBody(Schema):
+    sdp = Sdp(required=True)
+    room_id = fields.Str(required=True, validate=validate.Length(max=MAX_ROOM_ID))
+
+
+class Description(fields.Field[Any]):
+    """What createOffer and createAnswer give: {type, sdp}, or the bare text; forwarded verbatim."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+        text = value.get("sdp") if isinstance(value, dict) else value
+        if not isinstance(text, str) or not text.strip():
+            raise ma.ValidationError("A session description is text, or an object with its sdp.")
+        if len(text) > MAX_SDP:
+            raise PayloadTooLarge(limit_bytes=MAX_SDP)
+        return value
+
+
+class Candidate(fields.Field[Any]):
+    """An ICE candidate: an object, its text, null at the end, or several of them in an array."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+        for item in value if isinstance(value, list) else (value,):
+            if not isinstance(item, dict | str | None):
+                raise ma.ValidationError("A candidate is an object, a text or null.")
+            if item is not None and len(orjson.dumps(item)) > MAX_CANDIDATE:
+                raise PayloadTooLarge(limit_bytes=MAX_CANDIDATE)
+        return value
+
+
+class RoomEvent(EventData):
+    room_id = fields.Str(required=True, validate=validate.Length(max=MAX_ROOM_ID))
+    user_id = fields.UUID(load_default=None)
+
+
+class TargetedEvent(EventData):
+    room_id = fields.Str(required=True, validate=validate.Length(max=MAX_ROOM_ID))
+    target_user_id = fields.UUID(load_default=None)
+
+
+class Offer(TargetedEvent):
+    offer = Description(required=True)
+
+
+class Answer(TargetedEvent):
+    answer = Description(required=True)
+
+
+class IceCandidate(TargetedEvent):
+    candidate = Candidate(required=True, allow_none=True)
+
+
+class CallEnd(RoomEvent):
+    reason = fields.Str(load_default=None, validate=validate.Length(max=50))
+
+
+class CallEvent(EventData):
+    call_id = fields.UUID(required=True)
+
+
+class CallReject(CallEvent):
+    reason = fields.Str(load_default=None, validate=validate.Length(max=50))
+
+
+class CallStats(CallEvent):
+    sample = fields.Dict(required=True)
+
+
+class MonitorOffer(CallEvent):
+    sdp = fields.Str(required=True)
+
+
+class MonitorBeat(CallEvent):
+    n = fields.Raw(required=True)
+    c = fields.Raw(load_default=None)
+    rx = fields.Raw(load_default=None, allow_none=True)
+    tx = fields.Raw(load_default=None, allow_none=True)
+    q = fields.Raw(load_default=None, allow_none=True)
+
+
+def history_view(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "callerId": row["caller_id"],
+        "receiverId": row["receiver_id"],
+        "callType": row["call_type"],
+        "status": row["status"],
+        "endReason": row["end_reason"],
+        "duration": row["duration_seconds"],
+        "coinsSpent": row["coins_spent"],
+        "coinsEarned": row["coins_earned"],
+        "refunded": row["coins_refunded"],
+        "startedAt": row["started_at"],
+        "endedAt": row["ended_at"],
+        "createdAt": row["created_at"],
+    }
+
+
+def call_view(row: Row) -> dict[str, Any]:
+    """One call, for its two people."""
+    return history_view(row) | {
+        "roomId": row["webrtc_room_id"],
+        "answeredAt": row["answered_at"],
+        "billing": row["billing"],
+        "price": row["price"],
+        "meteredBy": row["metered_by"],
+        "evidenceLevel": row["evidence_level"],
+        "gaps": row["gaps"],
+        "endedBy": row["ended_by"],
+    }

@@ -1,0 +1,67 @@
+"""How the calls hang on the application: their stores, their peers, and what they hear of sockets."""
+
+import os
+import secrets
+import socket as sockets
+from collections.abc import AsyncIterator
+from time import monotonic
+from typing import Any
+
+from aiohttp import web
+
+from romantic.calls import conduct
+from romantic.calls.conduct import NODE
+from romantic.calls.live import LIVE, LiveCalls
+from romantic.calls.metering import metering
+from romantic.calls.signaling import PEERS, WRITES
+from romantic.realtime import HUB, Socket
+from romantic.rtc import Peers
+from romantic.settings import SETTINGS
+
+
+def add_calls(app: web.Application) -> None:
+    """Needs the hub; the loops start with the application."""
+    app[NODE] = f"{sockets.gethostname()[:20]}:{os.getpid()}:{secrets.token_hex(2)}"
+    app[LIVE] = LiveCalls(app[SETTINGS], app[HUB])
+    app[WRITES] = set()
+    app[HUB].on_leave(lambda socket: _gone(app, socket))
+    app.cleanup_ctx.extend((peers, metering))
+
+
+async def peers(app: web.Application) -> AsyncIterator[None]:
+    """One UDP port for every monitor of this process."""
+    settings = app[SETTINGS]
+    app[PEERS] = Peers(
+        settings.rtc_udp_host,
+        settings.rtc_udp_port,
+        settings.rtc_advertise_ip or None,
+        max_peers=settings.rtc_max_peers,
+        interval=settings.monitor_beat_seconds,
+        setup_timeout=settings.monitor_open_seconds,
+    )
+    await app[PEERS].start()
+    yield
+    await app[PEERS].close()
+
+
+def _gone(app: web.Application, socket: Socket) -> None:
+    """A phone's socket closed: its last byte still counts, and its seat waits for it to come back."""
+    live = app[LIVE].of_user(socket.user_id)
+    if live is not None:
+        live.monitor.touch(socket.user_id, at=min(socket.last_seen, monotonic()))
+        live.room.vacate(socket.user_id, socket)
+
+
+async def greet(socket: Socket) -> dict[str, Any]:
+    """`ready` tells of a call in progress, and a call somebody has a socket for is metered by evidence."""
+    live = await conduct.switch_to_evidence(socket.app, user_id=socket.user_id)
+    if live is None:
+        return {}
+    active = {
+        "callId": live.id,
+        "roomId": live.room.id,
+        "callType": live.call_type,
+        "role": "caller" if socket.user_id == live.caller_id else "receiver",
+        "status": "answered" if live.answered else "ringing",
+    }
+    return {"activeCall": active}

@@ -1,0 +1,1 @@
+"""Coins: the ledger and what it pays for."""

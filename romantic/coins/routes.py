@@ -1,0 +1,73 @@
+"""/api/coins"""
+
+from uuid import UUID
+
+from aiohttp import web
+
+from romantic.coins import service
+from romantic.coins.schemas import Cursor, EntriesQuery, SpendBody, entry_view
+from romantic.db import connection
+from romantic.http import PRINCIPAL, get, ok, page_of, post, signed_in
+from romantic.http.limits import MONEY
+from romantic.settings import SETTINGS
+
+
+async def get_balance(request: web.Request) -> web.Response:
+    async with connection(request.app) as conn:
+        row = await service.get_balance(conn, user_id=request[PRINCIPAL].id)
+    data = {
+        "balance": row["coins_balance"],
+        "totalEarned": row["coins_earned"],
+        "totalSpent": row["coins_spent"],
+    }
+    return ok(data, "Balance retrieved successfully")
+
+
+async def list_entries(
+    request: web.Request,
+    *,
+    transaction_type: str | None,
+    cursor: int | None,
+    page: int,
+    page_size: int,
+    page_offset: int,
+) -> web.Response:
+    async with connection(request.app) as conn:
+        rows, total = await service.list_entries(
+            conn,
+            user_id=request[PRINCIPAL].id,
+            transaction_type=transaction_type,
+            before=cursor,
+            page_size=page_size,
+            page_offset=0 if cursor else page_offset,
+        )
+    data = {
+        "transactions": [entry_view(row) for row in rows],
+        "pagination": page_of(page=page, page_size=page_size, total=total),
+        "nextCursor": Cursor.of(rows[-1]["seq"]) if len(rows) == page_size else None,
+    }
+    return ok(data, "Transactions retrieved successfully")
+
+
+async def spend(request: web.Request, *, amount: int, action: str, reference_id: UUID) -> web.Response:
+    """A reference is charged once, with or without an Idempotency-Key."""
+    settings = request.app[SETTINGS]
+    async with connection(request.app) as conn:
+        entry = await service.spend(
+            conn,
+            user_id=request[PRINCIPAL].id,
+            action=action,
+            amount=amount,
+            reference_id=reference_id,
+            prices={"boost": settings.boost_cost, "gift": settings.gift_cost},
+        )
+    service.log_entry(entry)
+    data = {"coinsSpent": entry["amount"], "newBalance": entry["balance_after"]}
+    return ok(data, "Coins spent successfully")
+
+
+ROUTES = (
+    get("/api/coins/balance", get_balance, signed_in),
+    get("/api/coins/transactions", list_entries, signed_in, query=EntriesQuery),
+    post("/api/coins/spend", spend, signed_in, body=SpendBody, limit=MONEY),
+)

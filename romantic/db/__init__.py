@@ -1,0 +1,33 @@
+"""The database: connections with one verb per shape of answer, named queries, migrations."""
+
+from romantic.db.connection import (
+    DATABASE,
+    Connection,
+    Database,
+    DatabaseBusy,
+    DatabaseRefusal,
+    QueryTimeout,
+    Row,
+    UniqueConflict,
+    connection,
+    database,
+    transaction,
+)
+from romantic.db.queries import Queries, Query, load_queries
+
+__all__ = [
+    "DATABASE",
+    "Connection",
+    "Database",
+    "DatabaseBusy",
+    "DatabaseRefusal",
+    "Queries",
+    "Query",
+    "QueryTimeout",
+    "Row",
+    "UniqueConflict",
+    "connection",
+    "database",
+    "load_queries",
+    "transaction",
+]

@@ -1,0 +1,292 @@
+"""The pool, and a connection with one verb per shape of answer. The only module that knows aiopg and psycopg2."""
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiopg
+import aiopg.connection
+import psycopg2
+import psycopg2.extensions as pg
+import psycopg2.extras
+from aiohttp import web
+
+from romantic.db.queries import Query
+from romantic.settings import SETTINGS, Settings
+
+Row = dict[str, Any]
+
+psycopg2.extras.register_uuid()
+
+
+class _Readiness:
+    """Stands in for the select module inside aiopg, which calls select() only to learn whether a
+    descriptor is still open; the real one raises on descriptors above 1023 (aiopg issue 668)."""
+
+    @staticmethod
+    def select(
+        read: list[int], _write: list[int], _error: list[int], _timeout: float | None = None
+    ) -> tuple[list[int], list[int], list[int]]:
+        for descriptor in read:
+            os.fstat(descriptor)
+        return [], [], []
+
+
+aiopg.connection.select = _Readiness
+
+
+class DatabaseBusy(Exception):
+    """PostgreSQL cannot be reached, or no connection came free in time."""
+
+
+class QueryTimeout(DatabaseBusy):
+    """A statement or a lock took longer than its limit; nothing of the transaction remains."""
+
+
+class DatabaseRefusal(Exception):
+    """A rule written in SQL said no: one of our own SQLSTATEs (RMnnn), with its facts."""
+
+    def __init__(self, code: str, facts: dict[str, Any]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.facts = facts
+
+
+class UniqueConflict(Exception):
+    """A row with this unique value exists; `constraint` names the rule."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class Connection:
+    """One PostgreSQL connection; it runs one statement at a time."""
+
+    def __init__(self, raw: aiopg.Connection, timeout: float) -> None:
+        self._raw = raw
+        self._timeout = timeout
+
+    async def all(self, query: Query, **parameters: Any) -> list[Row]:
+        """Every row."""
+        async with self._execute(query, parameters) as cursor:
+            names = [column.name for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
+
+    async def one(self, query: Query, **parameters: Any) -> Row | None:
+        """The first row, or None."""
+        async with self._execute(query, parameters) as cursor:
+            row = await cursor.fetchone()
+            if row is None:
+                return None
+            return dict(zip([column.name for column in cursor.description], row, strict=True))
+
+    async def value(self, query: Query, **parameters: Any) -> Any:
+        """The first column of the first row, or None."""
+        async with self._execute(query, parameters) as cursor:
+            row = await cursor.fetchone()
+            return row[0] if row else None
+
+    async def run(self, query: Query, **parameters: Any) -> int:
+        """The number of rows the statement touched."""
+        async with self._execute(query, parameters) as cursor:
+            return int(cursor.rowcount)
+
+    @asynccontextmanager
+    async def _execute(self, query: Query, parameters: dict[str, Any]) -> AsyncIterator[aiopg.Cursor]:
+        if parameters.keys() != query.parameters:
+            raise TypeError(f"{query.name} takes {sorted(query.parameters)}, got {sorted(parameters)}")
+        async with self._raw.cursor() as cursor:
+            with _translated():
+                await cursor.execute(query.statement, _adapted(parameters), timeout=self._timeout)
+            yield cursor
+
+    async def command(self, statement: str) -> str:
+        """BEGIN, COMMIT, ROLLBACK: the word PostgreSQL answers."""
+        async with self._raw.cursor() as cursor:
+            with _translated():
+                await cursor.execute(statement, timeout=self._timeout)
+            return str(cursor.statusmessage)
+
+    @property
+    def in_transaction(self) -> bool:
+        return not self._raw.closed and self._raw.raw.get_transaction_status() in (
+            pg.TRANSACTION_STATUS_INTRANS,
+            pg.TRANSACTION_STATUS_INERROR,
+        )
+
+
+def _adapted(parameters: dict[str, Any]) -> dict[str, Any] | None:
+    """Dicts travel as JSON; without parameters psycopg2 must not look for percent signs."""
+    if not parameters:
+        return None
+    return {
+        name: psycopg2.extras.Json(value) if isinstance(value, dict) else value
+        for name, value in parameters.items()
+    }
+
+
+@contextlib.contextmanager
+def _translated() -> Any:
+    """Turn what aiopg and psycopg2 raise into what the house knows."""
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        # aiopg reports a statement the server cancelled as if our own task had been cancelled.
+        if isinstance(error.__context__, pg.QueryCanceledError) and task is not None and not task.cancelling():
+            raise QueryTimeout("statement timeout") from None
+        raise
+    except asyncio.TimeoutError:
+        raise QueryTimeout("no answer in time") from None
+    except psycopg2.Error as error:
+        raise _meaning(error) from error
+
+
+def _meaning(error: psycopg2.Error) -> Exception:
+    code = error.pgcode or ""
+    if code.startswith("RM"):
+        return DatabaseRefusal(code, json.loads(error.diag.message_detail or "{}"))
+    if code == "23505":
+        return UniqueConflict(error.diag.constraint_name or "")
+    if code in ("55P03", "57014", "40P01", "40001"):
+        return QueryTimeout(str(error).strip())
+    if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+        return DatabaseBusy(str(error).strip())
+    return error
+
+
+def _is_stale(raw: aiopg.Connection) -> bool:
+    """An idle connection that became readable was closed by the server."""
+    if raw.closed:
+        return True
+    poll = select.poll()
+    poll.register(raw.raw.fileno(), select.POLLIN | select.POLLHUP)
+    return bool(poll.poll(0))
+
+
+class Database:
+    """The pool of one process.
+
+    A semaphore stands in front of aiopg's own pool, which loses wake-ups when a waiter is cancelled;
+    behind it the pool never has to wait.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.database_pool_max)
+        self._pool: aiopg.Pool | None = None
+
+    async def start(self) -> None:
+        limits = self._settings
+        options = {
+            "statement_timeout": f"{int(limits.database_statement_seconds * 1000)}",
+            "lock_timeout": f"{int(limits.database_lock_seconds * 1000)}",
+            "idle_in_transaction_session_timeout": "5000",
+            "client_connection_check_interval": "1000",
+            "timezone": "UTC",
+        }
+        self._pool = await aiopg.create_pool(
+            limits.database_url,
+            minsize=0,
+            maxsize=limits.database_pool_max,
+            timeout=limits.database_acquire_seconds,
+            enable_hstore=False,
+            application_name="romantic",
+            options=" ".join(f"-c {name}={value}" for name, value in options.items()),
+        )
+
+    async def stop(self, grace: float = 5.0) -> None:
+        if self._pool is None:
+            return
+        self._pool.close()
+        try:
+            await asyncio.wait_for(self._pool.wait_closed(), grace)
+        except asyncio.TimeoutError:
+            self._pool.terminate()
+            await self._pool.wait_closed()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for single statements; raises DatabaseBusy when none comes free in time."""
+        raw = await self._acquire()
+        try:
+            yield Connection(raw, self._settings.database_statement_seconds + 1)
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                try:
+                    await asyncio.shield(self._release(raw))
+                finally:
+                    self._slots.release()
+
+    async def _release(self, raw: aiopg.Connection) -> None:
+        assert self._pool is not None
+        await self._pool.release(raw)
+
+    async def _acquire(self) -> aiopg.Connection:
+        assert self._pool is not None, "the database is not started"
+        try:
+            async with asyncio.timeout(self._settings.database_acquire_seconds):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise DatabaseBusy("no connection came free in time") from None
+        try:
+            return await self._fresh()
+        except BaseException:
+            self._slots.release()
+            raise
+
+    async def _fresh(self) -> aiopg.Connection:
+        """A connection whose server has not gone away while it lay idle."""
+        assert self._pool is not None
+        with _translated():
+            while True:
+                raw = await self._pool.acquire()
+                if not _is_stale(raw):
+                    return raw
+                await raw.close()
+                await self._pool.release(raw)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection that commits on success and rolls back on any exception."""
+        async with self.connection() as conn:
+            await conn.command("BEGIN")
+            try:
+                yield conn
+            except BaseException:
+                if conn.in_transaction:
+                    with contextlib.suppress(Exception):
+                        await conn.command("ROLLBACK")
+                raise
+            # A swallowed error makes PostgreSQL answer ROLLBACK to a COMMIT without raising.
+            if await conn.command("COMMIT") != "COMMIT":
+                raise DatabaseBusy("the transaction was lost")
+
+
+DATABASE = web.AppKey("DATABASE", Database)
+
+
+def connection(app: web.Application) -> contextlib.AbstractAsyncContextManager[Connection]:
+    """A connection for reads and for writes of one statement; each statement stands alone."""
+    return app[DATABASE].connection()
+
+
+def transaction(app: web.Application) -> contextlib.AbstractAsyncContextManager[Connection]:
+    """A connection that commits on success and rolls back on any exception."""
+    return app[DATABASE].transaction()
+
+
+async def database(app: web.Application) -> AsyncIterator[None]:
+    """Open the pool with the application and close it after everything else."""
+    app[DATABASE] = Database(app[SETTINGS])
+    await app[DATABASE].start()
+    yield
+    await app[DATABASE].stop()

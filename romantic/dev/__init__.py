@@ -1,0 +1,1 @@
+"""Development stand-ins and embedded servers: never imported in production."""

@@ -1,0 +1,59 @@
+"""The outbox: a WhatsApp Cloud API on this server's own address, and a page that shows what it was sent."""
+
+import secrets
+from collections import deque
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from romantic.errors import Unauthorized
+from romantic.http import bearer_token
+from romantic.http.body import read_json
+from romantic.http.envelope import encode, ok, respond
+from romantic.settings import SETTINGS
+from romantic.web import page
+
+KEPT = 100
+
+OUTBOX = web.AppKey("OUTBOX", deque[dict[str, Any]])
+
+
+async def take_message(request: web.Request) -> web.Response:
+    """POST /{version}/{phone_number_id}/messages, as the Graph API answers it."""
+    if bearer_token(request) != request.app[SETTINGS].whatsapp_access_token:
+        raise Unauthorized
+    message = await read_json(request)
+    code = message["template"]["components"][0]["parameters"][0]["text"]
+    request.app[OUTBOX].append(
+        {
+            "channel": "whatsapp",
+            "to": f"+{message['to']}",
+            "template": message["template"]["name"],
+            "code": code,
+            "at": datetime.now(UTC),
+        }
+    )
+    wamid = f"wamid.{secrets.token_urlsafe(24)}"
+    answer = {
+        "messaging_product": "whatsapp",
+        "contacts": [{"input": message["to"], "wa_id": message["to"]}],
+        "messages": [{"id": wamid, "message_status": "accepted"}],
+    }
+    return respond(encode(answer), 200)
+
+
+async def list_messages(request: web.Request) -> web.Response:
+    messages = [m for m in reversed(request.app[OUTBOX]) if request.query.get("to") in (None, m["to"])]
+    return ok({"messages": messages}, "Newest first")
+
+
+async def show(request: web.Request) -> web.Response:
+    return page("outbox.html")
+
+
+def add_outbox(app: web.Application) -> None:
+    app[OUTBOX] = deque(maxlen=KEPT)
+    app.router.add_post("/dev/whatsapp/{version}/{phone_number_id}/messages", take_message)
+    app.router.add_get("/dev/outbox.json", list_messages)
+    app.router.add_get("/dev/outbox", show)

@@ -1,0 +1,20 @@
+"""What a development server has beside the product: the outbox and the demo call. Never in production."""
+
+from aiohttp import web
+
+from romantic.dev.outbox import add_outbox
+from romantic.web import asset, page
+
+
+async def demo(request: web.Request) -> web.Response:
+    return page("demo.html", camera=True)
+
+
+async def serve_asset(request: web.Request) -> web.Response:
+    return asset(request.match_info["name"])
+
+
+def add_development(app: web.Application) -> None:
+    add_outbox(app)
+    app.router.add_get("/demo", demo)
+    app.router.add_get("/web/{name}", serve_asset)

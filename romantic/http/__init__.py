@@ -1,0 +1,45 @@
+"""The HTTP shell: route tables, guards, limits, schemas and the envelope. It knows no product noun."""
+
+from romantic.http.envelope import fail, ok
+from romantic.http.guards import (
+    AUTHENTICATE,
+    PRINCIPAL,
+    Authenticate,
+    Principal,
+    anyone,
+    bearer_token,
+    proven,
+    signed_in,
+)
+from romantic.http.limits import LIMITER, Limit, Limiter, client_ip
+from romantic.http.paging import page_of
+from romantic.http.routing import Route, delete, get, mount, post, put
+from romantic.http.schema import PageQuery, Schema, WholeNumber, Words
+
+__all__ = [
+    "AUTHENTICATE",
+    "LIMITER",
+    "PRINCIPAL",
+    "Authenticate",
+    "Limit",
+    "Limiter",
+    "PageQuery",
+    "Principal",
+    "Route",
+    "Schema",
+    "WholeNumber",
+    "Words",
+    "anyone",
+    "bearer_token",
+    "client_ip",
+    "delete",
+    "fail",
+    "get",
+    "mount",
+    "ok",
+    "page_of",
+    "post",
+    "proven",
+    "put",
+    "signed_in",
+]

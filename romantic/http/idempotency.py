@@ -1,0 +1,84 @@
+"""Idempotency keys: the answer to the first request under a key is the answer to every retry.
+
+Contract as the IETF draft-ietf-httpapi-idempotency-key-header has it: scope user + method + route,
+kept 24 h; 2xx and business 4xx are stored, 5xx are not. A process that dies between effect and answer
+leaves the key locked for 60 s; what the retry may then do twice is bounded by the keys of the ledger.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from romantic.db import connection, load_queries
+from romantic.errors import IdempotencyKeyReused, InvalidInput, RequestInFlight, RomanticError
+from romantic.http.envelope import encode, fail, respond
+from romantic.http.limits import subject_of
+from romantic.http.request_id import REQUEST_ID
+
+sql = load_queries("requests")
+
+HEADER = "Idempotency-Key"
+LONGEST_KEY = 255
+
+
+async def once(
+    request: web.Request, body: dict[str, Any], serve: Callable[[], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Serve the request, or replay the stored answer of its first run."""
+    scope = {"subject": subject_of(request), "route": _route(request), "key": _key(request)}
+    fingerprint = hashlib.sha256(encode([str(request.rel_url), body])).digest()
+    async with connection(request.app) as conn:
+        if not await conn.value(sql.claim_key, fingerprint=fingerprint, **scope):
+            return _replay(await conn.one(sql.find_key, **scope), fingerprint)
+    try:
+        response = await _outcome(request, serve)
+    except BaseException:
+        async with connection(request.app) as conn:
+            await conn.run(sql.release_key, **scope)
+        raise
+    async with connection(request.app) as conn:
+        await conn.run(
+            sql.store_response, response_status=response.status, response_body=response.body, **scope
+        )
+    return response
+
+
+async def _outcome(
+    request: web.Request, serve: Callable[[], Awaitable[web.StreamResponse]]
+) -> web.Response:
+    """The answer, where a refusal of the handler counts as one."""
+    try:
+        response = await serve()
+    except RomanticError as error:
+        if error.status >= 500 or error.retryable:
+            raise
+        response = fail(error, request[REQUEST_ID])
+    assert isinstance(response, web.Response)
+    return response
+
+
+def _replay(stored: dict[str, Any] | None, fingerprint: bytes) -> web.Response:
+    if stored is None or stored["response_status"] is None:
+        if stored is not None and bytes(stored["fingerprint"]) != fingerprint:
+            raise IdempotencyKeyReused
+        raise RequestInFlight(retry_after=1)
+    if bytes(stored["fingerprint"]) != fingerprint:
+        raise IdempotencyKeyReused
+    return respond(
+        bytes(stored["response_body"]), stored["response_status"], {"Idempotent-Replayed": "true"}
+    )
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return f"{request.method} {resource.canonical if resource else request.path}"
+
+
+def _key(request: web.Request) -> str:
+    key = request.headers[HEADER].strip().strip('"')
+    if not 0 < len(key) <= LONGEST_KEY or "\0" in key:
+        fault = {"path": HEADER, "code": "invalid", "message": f"1 to {LONGEST_KEY} characters."}
+        raise InvalidInput(fields=[fault])
+    return key

@@ -1,0 +1,70 @@
+"""Marshmallow with the habits of this API: camelCase on the wire, no unknown fields, one shape of fault."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+from romantic.errors import InvalidInput
+from romantic.http.envelope import camel
+
+_CODES = {"Missing data for required field.": "required", "Unknown field.": "unknown"}
+
+
+class Schema(ma.Schema):
+    """snake_case in Python, camelCase in JSON."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: ma.fields.Field[Any]) -> None:
+        if field_obj.data_key is None:
+            field_obj.data_key = camel(field_name)
+
+    def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **_: Any) -> None:
+        raise InvalidInput(fields=list(_faults(error.messages))) from None
+
+
+def _faults(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """Flatten marshmallow's tree into {path, code, message} rows."""
+    if isinstance(messages, dict):
+        for key, inner in messages.items():
+            yield from _faults(inner, f"{path}.{key}" if path else str(key))
+        return
+    for message in messages:
+        yield {"path": path, "code": _CODES.get(message, "invalid"), "message": message}
+
+
+class Words(fields.String):
+    """Text a person wrote: trimmed, and never empty when `least` is above zero."""
+
+    def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(min=least, max=most), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return str(super()._deserialize(value, attr, data, **kwargs)).strip()
+
+
+class WholeNumber(fields.Integer):
+    """Digits of a query string, or a JSON integer; nothing that merely looks like one."""
+
+    def _validated(self, value: Any) -> int:
+        text_number = isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit()
+        if not text_number and (isinstance(value, bool) or not isinstance(value, int)):
+            raise self.make_error("invalid", input=value)
+        return int(super()._validated(value))
+
+
+class PageQuery(Schema):
+    """`page` and `limit` as every list takes them; loads as page, page_size and page_offset."""
+
+    default_limit = 20
+
+    page = WholeNumber(load_default=1, validate=validate.Range(min=1, max=1_000_000))
+    limit = WholeNumber(load_default=None, validate=validate.Range(min=1, max=100))
+
+    @ma.post_load
+    def _to_window(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        page, limit = data.pop("page"), data.pop("limit") or self.default_limit
+        return data | {"page": page, "page_size": limit, "page_offset": (page - 1) * limit}

@@ -1,0 +1,44 @@
+"""Throws away what has served its time: codes, idempotency keys, counters."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import structlog
+from aiohttp import web
+
+from romantic.db import DatabaseBusy, Query, connection, load_queries
+
+log = structlog.get_logger()
+
+EVERY_SECONDS = 600.0
+
+_requests, _auth = load_queries("requests"), load_queries("auth")
+CHORES: tuple[Query, ...] = (
+    _requests.delete_old_keys,
+    _requests.delete_old_counters,
+    _auth.delete_old_codes,
+)
+
+
+async def clean(app: web.Application) -> int:
+    """Run every chore once and return how many rows went."""
+    async with connection(app) as conn:
+        return sum([await conn.run(chore) for chore in CHORES])
+
+
+async def _run(app: web.Application) -> None:
+    while True:
+        # Spread out, so that the processes of one fleet do not sweep at the same moment.
+        await asyncio.sleep(EVERY_SECONDS * random.uniform(0.5, 1.5))
+        with suppress(DatabaseBusy):
+            log.info("janitor.swept", rows=await clean(app))
+
+
+async def janitor(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(_run(app))
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,172 @@
+"""Logs: one JSON object per line for operators and probes, written off the event loop, without secrets."""
+
+import atexit
+import ipaddress
+import logging
+import queue
+import re
+import sys
+import threading
+import time
+from functools import lru_cache
+from typing import Any, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from romantic import __version__
+from romantic.settings import Settings
+
+_SECRET = re.compile(
+    r"^(authorization|cookie|otp|otp_code|code_hash|secret|password|token|access_token|refresh_token|ticket"
+    r"|sdp|offer|answer|candidate|credential|message_text|phone|phone_number)$"
+)
+_PHONE = re.compile(r"\+\d{4,13}(\d{2})\b")
+_NOISY = ("aioice", "aiortc", "asyncio", "aiohttp.access", "limits", "hpack")
+
+
+def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
+    """JSON lines in production, aligned and coloured on a terminal; standard-library records join in."""
+    pretty = settings.log_format == "console"
+    common = {"service": "romantic", "env": settings.romantic_env, "version": __version__}
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=20)
+            )
+            if not pretty
+            else structlog.processors.StackInfoRenderer(),
+            redact,
+            structlog.dev.ConsoleRenderer() if pretty else _with(common),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=lambda *_: _SINKS.sink(stream or sys.stdout),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take out what must never stand in a log: secrets by key, phone numbers by shape."""
+    for key, value in event.items():
+        if _is_secret(key):
+            event[key] = "[redacted]"
+        elif isinstance(value, str) and "+" in value:
+            event[key] = _PHONE.sub(r"+***\1", value)
+    return event
+
+
+@lru_cache(1024)
+def _is_secret(key: str) -> bool:
+    return _SECRET.match(key) is not None
+
+
+def cut_address(address: str) -> str:
+    """An IP address as logs may hold it: the network it belongs to, /24 or /48."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
+
+
+def _with(common: dict[str, str]) -> Any:
+    def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+        return orjson.dumps({**event, **common}, default=str).decode()
+
+    return render
+
+
+class _Sink:
+    """Writes lines from a thread of its own: a slow pipe must not hold up the event loop.
+
+    At most `most` lines wait; beyond that lines are dropped and counted rather than memory filled.
+    """
+
+    most = 20_000
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lines: queue.SimpleQueue[str | threading.Event] = queue.SimpleQueue()
+        self._dropped = 0
+        threading.Thread(target=self._write, name="logs", daemon=True).start()
+        atexit.register(self.flush)
+
+    def msg(self, line: str) -> None:
+        if self._lines.qsize() < self.most:
+            self._lines.put(line)
+        else:
+            self._dropped += 1
+
+    debug = info = warning = error = critical = exception = log = msg
+
+    def flush(self, timeout: float = 2.0) -> None:
+        """Return once everything logged so far is written."""
+        written = threading.Event()
+        self._lines.put(written)
+        written.wait(timeout)
+
+    def _write(self) -> None:
+        while True:
+            batch = [self._lines.get()]
+            time.sleep(0.02)  # one write for what a busy moment logs together
+            while not self._lines.empty():
+                batch.append(self._lines.get())
+            self._emit(batch)
+
+    def _emit(self, batch: list[str | threading.Event]) -> None:
+        lines = [item for item in batch if isinstance(item, str)]
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            lines.append(orjson.dumps({"event": "log.dropped", "level": "error", "lines": dropped}).decode())
+        try:
+            self._stream.write("".join(f"{line}\n" for line in lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._dropped += len(lines)
+        for item in batch:
+            if isinstance(item, threading.Event):
+                item.set()
+
+
+class _Sinks:
+    """One sink per stream, however many loggers ask."""
+
+    def __init__(self) -> None:
+        self._by_stream: dict[int, _Sink] = {}
+
+    def sink(self, stream: TextIO) -> _Sink:
+        if id(stream) not in self._by_stream:
+            self._by_stream[id(stream)] = _Sink(stream)
+        return self._by_stream[id(stream)]
+
+    def flush(self) -> None:
+        for sink in self._by_stream.values():
+            sink.flush()
+
+
+_SINKS = _Sinks()
+
+
+def flush_logs() -> None:
+    """Return once everything logged so far is written, for whoever reads the lines next."""
+    _SINKS.flush()
+
+
+class _Bridge(logging.Handler):
+    """Standard-library records become events of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        structlog.get_logger().log(
+            record.levelno,
+            "python.log",
+            logger=record.name,
+            reason=record.getMessage(),
+            exc_info=record.exc_info or None,
+        )

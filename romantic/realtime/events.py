@@ -1,0 +1,59 @@
+"""What travels on a socket: events, their delivery class, and the codes a socket is closed with."""
+
+import enum
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from romantic.http.envelope import encode
+
+
+class Kind(enum.Enum):
+    """What happens to an event nobody was there to receive."""
+
+    RECOVERABLE = "R"
+    WITH_CALL = "K"  # recoverable while its call lives
+    VOLATILE = "V"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One named message from the server; `data` is JSON in camelCase."""
+
+    name: str
+    data: dict[str, Any]
+    kind: Kind = Kind.RECOVERABLE
+
+    def frame(self, seq: int | None = None) -> bytes:
+        """The bytes on the wire; only recoverable events carry a sequence number."""
+        envelope: dict[str, Any] = {"event": self.name, "data": self.data}
+        if seq is not None:
+            envelope["seq"] = seq
+        envelope["ts"] = timestamp()
+        return encode(envelope)
+
+
+class CloseCode(enum.IntEnum):
+    """Why the server hangs up. 40xx: come back; 44xx: not before the cause is fixed."""
+
+    NORMAL = 1000
+    NOT_TEXT = 1003
+    INTERNAL = 1011
+    RECONNECT = 4000
+    SLOW_CONSUMER = 4008
+    DRAINING = 4012
+    FLOOD = 4029
+    PROTOCOL = 4400
+    UNAUTHORIZED = 4401
+    BLOCKED = 4403
+    NO_AUTH = 4408
+    REPLACED = 4409
+    REVOKED = 4410
+    TOO_MANY = 4429
+
+
+def timestamp(at: float | None = None) -> str:
+    """Milliseconds, as every `ts` and every instant on the socket has them."""
+    moment = datetime.fromtimestamp(time.time() if at is None else at, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,176 @@
+"""Who is connected to this process, and how an event reaches all of a person's phones."""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from time import monotonic
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from romantic.realtime.events import CloseCode, Event, Kind, timestamp
+from romantic.realtime.socket import Socket
+from romantic.settings import SETTINGS, Settings
+
+log = structlog.get_logger()
+
+EXPIRY_WARNING_SECONDS = 60.0
+EXPIRY_GRACE_SECONDS = 30.0
+
+
+class Hub:
+    """The sockets of this process by user and by session.
+
+    `send` is the one way to reach a person: what later crosses nodes or waits for a phone to come back
+    hangs behind it. `epoch` names the stream the sequence numbers belong to.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.epoch = secrets.token_hex(4)
+        self.in_call: set[UUID] = set()
+        self._settings = settings
+        self._seq = itertools.count(1)
+        self._last_seq = 0
+        self._by_user: dict[UUID, set[Socket]] = {}
+        self._on_enter: list[Callable[[Socket], None]] = []
+        self._on_leave: list[Callable[[Socket], None]] = []
+        self._next_ping: dict[Socket, float] = {}
+
+    @property
+    def seq(self) -> int:
+        return self._last_seq
+
+    @property
+    def count(self) -> int:
+        """How many sockets are open."""
+        return sum(map(len, self._by_user.values()))
+
+    def on_enter(self, greet: Callable[[Socket], None]) -> None:
+        """Register what else must know of a socket when it has signed in."""
+        self._on_enter.append(greet)
+
+    def on_leave(self, forget: Callable[[Socket], None]) -> None:
+        """Register what else must let go of a socket when it closes."""
+        self._on_leave.append(forget)
+
+    def enter(self, socket: Socket) -> None:
+        """Let a signed-in socket in; an older one of the same device gives way, a sixth is refused."""
+        own = self._by_user.setdefault(socket.user_id, set())
+        for other in list(own):
+            if socket.device_id is not None and other.device_id == socket.device_id:
+                other.close(CloseCode.REPLACED, "session replaced")
+                self.leave(other)
+        own = self._by_user.setdefault(socket.user_id, set())
+        own.add(socket)
+        if len(own) > self._settings.ws_max_sockets:
+            socket.close(CloseCode.TOO_MANY, "too many sockets")
+        for greet in self._on_enter:
+            greet(socket)
+
+    def leave(self, socket: Socket) -> None:
+        own = self._by_user.get(socket.user_id, set())
+        if socket not in own:
+            return
+        own.discard(socket)
+        if not own:
+            del self._by_user[socket.user_id]
+        self._next_ping.pop(socket, None)
+        for forget in self._on_leave:
+            forget(socket)
+
+    def is_online(self, user_id: UUID) -> bool:
+        return user_id in self._by_user
+
+    def sockets_of(self, user_id: UUID) -> tuple[Socket, ...]:
+        return tuple(self._by_user.get(user_id, ()))
+
+    def last_seen(self, user_id: UUID) -> float | None:
+        """The monotonic instant of the newest byte from any socket of the user, None without one."""
+        return max((socket.last_seen for socket in self._by_user.get(user_id, ())), default=None)
+
+    def send(self, user_id: UUID, event: Event, *, but_session: UUID | None = None) -> None:
+        """Send to every phone of the user except those of one session; no phone, no error."""
+        frame = event.frame(self._number(event))
+        for socket in tuple(self._by_user.get(user_id, ())):
+            if but_session is None or socket.session_id != but_session:
+                socket.send_frame(frame, volatile=event.kind is Kind.VOLATILE)
+
+    def send_to(self, socket: Socket, event: Event) -> None:
+        """Send to one phone."""
+        socket.send_frame(event.frame(self._number(event)), volatile=event.kind is Kind.VOLATILE)
+
+    def _number(self, event: Event) -> int | None:
+        if event.kind is Kind.VOLATILE:
+            return None
+        self._last_seq = next(self._seq)
+        return self._last_seq
+
+    def end_session(self, session_id: UUID, reason: str) -> None:
+        """Close the sockets of a session that was ended, on this or another node."""
+        if reason == "registered":
+            return
+        code = CloseCode.BLOCKED if reason == "banned" else CloseCode.REVOKED
+        for own in list(self._by_user.values()):
+            for socket in [socket for socket in own if socket.session_id == session_id]:
+                socket.send(Event("session-revoked", {"reason": reason}, Kind.VOLATILE))
+                socket.close(code, reason)
+
+    async def watch(self) -> None:
+        """Look after every socket: pings in calls, expiring tokens, writes that hang. Runs for ever."""
+        while True:
+            await asyncio.sleep(min(1.0, self._settings.ws_call_ping_seconds / 2))
+            now = monotonic()
+            for own in list(self._by_user.values()):
+                for socket in list(own):
+                    self._look_after(socket, now)
+
+    def _look_after(self, socket: Socket, now: float) -> None:
+        if socket.is_stuck(now):
+            socket.abort()
+        elif socket.user_id in self.in_call and now >= self._next_ping.get(socket, 0.0):
+            self._next_ping[socket] = now + self._settings.ws_call_ping_seconds
+            socket.ping()
+        self._mind_expiry(socket)
+
+    def _mind_expiry(self, socket: Socket) -> None:
+        """Warn a minute before the token ends; hang up half a minute after, but not out of a call."""
+        assert socket.principal is not None
+        left = socket.principal.token_expires_at - time.time()
+        if left < EXPIRY_WARNING_SECONDS and not socket.warned_of_expiry:
+            socket.warned_of_expiry = True
+            expires_at = timestamp(socket.principal.token_expires_at)
+            socket.send(Event("token-expiring", {"expiresAt": expires_at}, Kind.VOLATILE))
+        if left < -EXPIRY_GRACE_SECONDS and socket.user_id not in self.in_call:
+            socket.close(CloseCode.UNAUTHORIZED, "token expired")
+
+    async def drain(self, seconds: float) -> None:
+        """Send every phone elsewhere, spread over `seconds`."""
+        sockets = [socket for own in self._by_user.values() for socket in own]
+        for socket in sockets:
+            socket.close(CloseCode.DRAINING, "draining")
+            await asyncio.sleep(seconds / max(len(sockets), 1))
+        deadline = monotonic() + 2
+        while self._by_user and monotonic() < deadline:
+            await asyncio.sleep(0.02)
+
+
+HUB = web.AppKey("HUB", Hub)
+
+
+async def hub(app: web.Application) -> AsyncIterator[None]:
+    """Watch over the sockets while the application runs."""
+    task = asyncio.create_task(app[HUB].watch())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def add_hub(app: web.Application) -> Hub:
+    app[HUB] = Hub(app[SETTINGS])
+    app.cleanup_ctx.append(hub)
+    return app[HUB]

@@ -1,0 +1,184 @@
+"""One WebSocket: a reader, a bounded queue and a single writer."""
+
+import asyncio
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiohttp import WSMessage, WSMsgType, web
+
+from romantic.http import Principal
+from romantic.http.envelope import encode
+from romantic.realtime.bucket import Bucket
+from romantic.realtime.events import CloseCode, Event, Kind
+
+log = structlog.get_logger()
+
+QUEUE_FRAMES = 256
+QUEUE_BYTES = 1024 * 1024
+STUCK_SECONDS = 10.0
+REMEMBERED_REPLIES = 64
+
+_COUNTER = itertools.count(1)
+
+Receive = Callable[["Socket", bytes], Coroutine[Any, Any, None]]
+
+
+class Socket:
+    """A phone, as far as the server can see it."""
+
+    def __init__(self, app: web.Application, ws: web.WebSocketResponse, *, device_id: str | None = None) -> None:
+        self.app = app
+        self.ws = ws
+        self.device_id = device_id
+        self.conn_id = f"ws_{next(_COUNTER):x}{secrets.token_hex(3)}"
+        self.principal: Principal | None = None
+        self.session_secret = f"s_{secrets.token_urlsafe(16)}"
+        self.opened_at = self.last_seen = monotonic()
+        self.warned_of_expiry = False
+        self.in_foreground = True
+        self.frames = Bucket(30, 60)
+        self.candidates = Bucket(50, 200)
+        self.messages = Bucket(1, 10)
+        self.bad_frames: deque[float] = deque(maxlen=3)
+        self.refused_frames = 0
+        self.replies: dict[str | int, tuple[float, bytes]] = {}
+        self.counts = {"events_in": 0, "events_out": 0, "bytes_in": 0, "bytes_out": 0, "dropped": 0, "max_queue": 0}
+        self.closed_by: CloseCode | None = None
+        self.close_reason = ""
+        self.writing_since: float | None = None
+        self._queue: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def user_id(self) -> UUID:
+        assert self.principal is not None, "the socket has not signed in"
+        return self.principal.id
+
+    @property
+    def session_id(self) -> UUID:
+        assert self.principal is not None, "the socket has not signed in"
+        return self.principal.session_id
+
+    def send(self, event: Event, seq: int | None = None) -> None:
+        """Queue the event; never blocks, never raises."""
+        self.send_frame(event.frame(seq), volatile=event.kind is Kind.VOLATILE)
+
+    def send_frame(self, frame: bytes, *, volatile: bool = False) -> None:
+        """Queue bytes. Volatile frames are dropped from half full; an overflow ends the socket."""
+        if self.closed_by is not None:
+            return
+        waiting, size = len(self._queue), self._queued_bytes + len(frame)
+        if volatile and (waiting > QUEUE_FRAMES // 2 or size > QUEUE_BYTES // 2):
+            self.counts["dropped"] += 1
+            return
+        if waiting >= QUEUE_FRAMES or size > QUEUE_BYTES:
+            self._queue.clear()
+            self.close(CloseCode.SLOW_CONSUMER)
+            return
+        self._queue.append(frame)
+        self._queued_bytes = size
+        self.counts["max_queue"] = max(self.counts["max_queue"], waiting + 1)
+        self._wake.set()
+
+    def reply(self, name: str, message_id: str | int | None, data: dict[str, Any]) -> bytes:
+        """Answer a frame of the client: `ack`, `error` or `pong`."""
+        envelope: dict[str, Any] = {"event": name, "data": data}
+        if message_id is not None:
+            envelope = {"event": name, "id": message_id, "data": data}
+        frame = encode(envelope)
+        self.send_frame(frame)
+        return frame
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Send what is queued, then hang up with this code; the first call decides."""
+        if self.closed_by is None:
+            self.closed_by, self.close_reason = code, reason
+            self._wake.set()
+
+    def is_stuck(self, now: float) -> bool:
+        """One write has been waiting for the client for too long."""
+        return self.writing_since is not None and now - self.writing_since > STUCK_SECONDS
+
+    def abort(self) -> None:
+        """Cut the connection: the client does not read, so it would not read a close frame either."""
+        self.close(CloseCode.SLOW_CONSUMER)
+        transport = self.ws._req.transport if self.ws._req else None
+        if transport is not None:
+            transport.abort()
+
+    async def serve(self, receive: Receive) -> None:
+        """Run until the client leaves, breaks the protocol or is closed."""
+        writer = asyncio.create_task(self._write())
+        try:
+            await self._read(receive)
+        finally:
+            writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await writer
+
+    async def _read(self, receive: Receive) -> None:
+        while True:
+            message = await self.ws.receive()
+            self.last_seen = monotonic()
+            if message.type is WSMsgType.TEXT:
+                self.counts["events_in"] += 1
+                self.counts["bytes_in"] += len(message.data)
+                await receive(self, message.data)
+            elif message.type is WSMsgType.PING:
+                await self.ws.pong(message.data)
+            elif message.type is WSMsgType.PONG:
+                continue
+            elif message.type is WSMsgType.BINARY:
+                await self._hang_up(CloseCode.NOT_TEXT, "text frames only")
+                return
+            else:
+                await self._part(message)
+                return
+
+    async def _part(self, message: WSMessage) -> None:
+        """Answer the client's close frame; codes nobody may send (RFC 6455, 7.4.1) are a protocol error."""
+        if message.type is WSMsgType.CLOSE:
+            code = 1002 if message.data in (1004, 1005, 1006, 1015) else message.data or 1000
+            await self.ws.close(code=code)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._drain()
+                if self.closed_by is not None:
+                    await self._hang_up(self.closed_by, self.close_reason)
+                    return
+        except (ConnectionError, RuntimeError):
+            return  # the reader learns of it as well and ends the socket
+
+    async def _drain(self) -> None:
+        while self._queue:
+            frame = self._queue.popleft()
+            self._queued_bytes -= len(frame)
+            self.writing_since = monotonic()
+            await self.ws.send_frame(frame, WSMsgType.TEXT)
+            self.writing_since = None
+            self.counts["events_out"] += 1
+            self.counts["bytes_out"] += len(frame)
+
+    async def _hang_up(self, code: CloseCode, reason: str) -> None:
+        if self.closed_by is None:
+            self.closed_by, self.close_reason = code, reason
+        with suppress(ConnectionError, RuntimeError):
+            await self.ws.close(code=code, message=reason.encode()[:120])
+
+    def ping(self) -> None:
+        """Ask for a sign of life now; the answer moves `last_seen`."""
+        if not self.ws.closed:
+            task = asyncio.ensure_future(self.ws.ping())
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -1,0 +1,26 @@
+"""The server's own WebRTC peers: monitors that prove a path is alive, and what clients need for theirs."""
+
+from romantic.rtc.beats import Beat, Beats
+from romantic.rtc.channel import ChannelPeer, State
+from romantic.rtc.errors import BadSdp, MonitorBusy
+from romantic.rtc.ice import ice_servers
+from romantic.rtc.offer import passive_offer
+from romantic.rtc.peer import MonitorPeer
+from romantic.rtc.peers import Peers, tune_gc
+from romantic.rtc.quality import estimated_mos, level
+
+__all__ = [
+    "BadSdp",
+    "Beat",
+    "Beats",
+    "ChannelPeer",
+    "MonitorBusy",
+    "MonitorPeer",
+    "Peers",
+    "State",
+    "estimated_mos",
+    "ice_servers",
+    "level",
+    "passive_offer",
+    "tune_gc",
+]

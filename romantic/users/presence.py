@@ -1,0 +1,70 @@
+"""Who is online, as the database knows it: the first socket of a person and the last one to go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from romantic.db import DatabaseBusy, connection
+from romantic.realtime import HUB, Socket
+from romantic.users import service
+
+log = structlog.get_logger()
+
+
+class Presence:
+    """Writes what changed, in the order it changed, one person at a time."""
+
+    def __init__(self, app: web.Application) -> None:
+        self._app = app
+        self._changed: dict[UUID, None] = {}
+        self._wake = asyncio.Event()
+
+    def note(self, socket: Socket) -> None:
+        self._changed[socket.user_id] = None
+        self._wake.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write down where everybody who came or went stands now."""
+        while self._changed:
+            user_id = next(iter(self._changed))
+            del self._changed[user_id]
+            try:
+                async with connection(self._app) as conn:
+                    await service.set_presence(
+                        conn, user_id=user_id, is_online=self._app[HUB].is_online(user_id)
+                    )
+            except DatabaseBusy as error:
+                log.warning("presence.delayed", reason=str(error))
+                self._changed[user_id] = None
+                await asyncio.sleep(1)
+
+
+PRESENCE = web.AppKey("PRESENCE", Presence)
+
+
+async def presence(app: web.Application) -> AsyncIterator[None]:
+    task = asyncio.create_task(app[PRESENCE].run())
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    with suppress(TimeoutError):
+        async with asyncio.timeout(2):
+            await app[PRESENCE].flush()
+
+
+def add_presence(app: web.Application) -> None:
+    app[PRESENCE] = Presence(app)
+    app[HUB].on_enter(app[PRESENCE].note)
+    app[HUB].on_leave(app[PRESENCE].note)
+    app.cleanup_ctx.append(presence)
