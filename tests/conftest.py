@@ -1,0 +1,244 @@
+"""Real PostgreSQL, real Valkey, real sockets; only WhatsApp is a stand-in, reached through the real client."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from romantic.app import create_app
+from romantic.db import DATABASE, Database
+from romantic.db.migrations import migrate
+from romantic.dev.embedded import Postgres, Valkey, start_postgres, start_valkey
+from romantic.http.hardening import RUNNER_OPTIONS
+from romantic.settings import Settings, load_settings
+from tests.outside import Outside
+from tests.phone import Person, Phone
+
+#: Short intervals instead of mocked clocks.
+QUICK = {
+    "romantic_env": "test",
+    "rate_limits": "off",
+    "otp_resend_seconds": 0,
+    "otp_per_hour": 1000,
+    "otp_per_day": 1000,
+    "otp_per_hour_per_ip": 100_000,
+    "otp_per_hour_per_prefix": 100_000,
+    "otp_per_hour_in_all": 100_000,
+    "call_tick_seconds": 0.05,
+    "call_snapshot_seconds": 0.2,
+    "ws_call_ping_seconds": 0.2,
+    "monitor_beat_seconds": 0.1,
+    "call_min_billable_seconds": 0,
+}
+
+_numbers = itertools.count(2_000_000)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[Postgres, Valkey]]:
+    """A PostgreSQL and a Valkey of our own, gone when the tests are."""
+    home = Path(tempfile.mkdtemp(prefix="romantic-"))
+    home.chmod(0o755)
+    postgres, valkey = start_postgres(home / "pg", durable=False), start_valkey(home / "vk", durable=False)
+    yield postgres, valkey
+    postgres.stop()
+    valkey.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(servers: tuple[Postgres, Valkey]) -> str:
+    migrate(servers[0].dsn)
+    return str(servers[0].dsn)
+
+
+@pytest.fixture(scope="session")
+def valkey(servers: tuple[Postgres, Valkey]) -> str:
+    return str(servers[1].url)
+
+
+@pytest.fixture(autouse=True)
+def clean(request: pytest.FixtureRequest) -> None:
+    """An empty database for every test that has one; immutable rows go with their triggers asleep."""
+    if "postgres" not in request.fixturenames:
+        return
+    with psycopg2.connect(request.getfixturevalue("postgres")) as conn, conn.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        for (table,) in cursor.fetchall():
+            if table != "schema_migrations":
+                cursor.execute(f'DELETE FROM "{table}"')
+    conn.close()
+
+
+@pytest.fixture(scope="session")
+async def whole_outside() -> AsyncIterator[Outside]:
+    outside = Outside()
+    await outside.start()
+    yield outside
+    await outside.stop()
+
+
+@pytest.fixture
+def outside(whole_outside: Outside) -> Outside:
+    whole_outside.forget()
+    return whole_outside
+
+
+@pytest.fixture
+def settings(postgres: str, valkey: str, outside: Outside) -> Settings:
+    """What every application of the tests starts from; override with `settings_with`."""
+    return settings_with(postgres, valkey, outside)
+
+
+def settings_with(postgres: str, valkey: str, outside: Outside, **overrides: Any) -> Settings:
+    environ = {"ROMANTIC_ENV": "test"}
+    stores = {"database_url": postgres, "redis_url": valkey, "whatsapp_api_base_url": outside.url}
+    return load_settings(environ, **(QUICK | stores | overrides))
+
+
+MakeApp = Callable[..., Awaitable[TestClient[Any, Any]]]
+
+
+@pytest.fixture
+async def make_client(postgres: str, valkey: str, outside: Outside) -> AsyncIterator[MakeApp]:
+    """Start an application of its own, with settings of its own; several may run at once."""
+    async with AsyncExitStack() as running:
+
+        async def make(**overrides: Any) -> TestClient[Any, Any]:
+            app = create_app(settings_with(postgres, valkey, outside, **overrides))
+            return await start(running, app)
+
+        yield make
+
+
+async def start(running: AsyncExitStack, app: web.Application) -> TestClient[Any, Any]:
+    options = {name: value for name, value in RUNNER_OPTIONS.items() if name != "access_log"}
+    client: TestClient[Any, Any] = TestClient(TestServer(app), auto_decompress=True)
+    await client.server.start_server(shutdown_timeout=1.0, **options)
+    running.push_async_callback(client.close)
+    return client
+
+
+@pytest.fixture
+async def client(make_client: MakeApp) -> TestClient[Any, Any]:
+    return await make_client()
+
+
+@pytest.fixture
+def database(client: TestClient[Any, Any]) -> Database:
+    return client.app[DATABASE]  # type: ignore[no-any-return, union-attr]
+
+
+@pytest.fixture
+async def conn(database: Database) -> AsyncIterator[Any]:
+    async with database.connection() as conn:
+        yield conn
+
+
+@pytest.fixture
+def sql(postgres: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Look at, or arrange, the database behind the application's back."""
+    raw = psycopg2.connect(postgres)
+    raw.autocommit = True
+
+    def run(statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with raw.cursor() as cursor:
+            cursor.execute(statement, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    yield run
+    raw.close()
+
+
+def new_number() -> str:
+    return f"+1555{next(_numbers):07d}"
+
+
+async def prove(client: TestClient[Any, Any], outside: Outside, phone_number: str) -> dict[str, Any]:
+    """Send and verify a code: the data of verify-otp."""
+    sent = await client.post("/api/auth/send-otp", json={"phoneNumber": phone_number})
+    assert sent.status == 200, await sent.text()
+    body = {"phoneNumber": phone_number, "otpCode": outside.code_for(phone_number)}
+    verified = await client.post("/api/auth/verify-otp", json=body)
+    answer = await verified.json()
+    assert verified.status == 200, answer
+    return dict(answer["data"])
+
+
+MakePerson = Callable[..., Awaitable[Person]]
+
+
+@pytest.fixture
+def make_person(
+    client: TestClient[Any, Any], outside: Outside, sql: Callable[..., list[tuple[Any, ...]]]
+) -> MakePerson:
+    """Register somebody through the front door; `coins` is their balance, `super_lover` as an operator would."""
+
+    async def make(
+        name: str = "Ann", *, coins: int = 50, super_lover: bool = False, at: TestClient[Any, Any] | None = None
+    ) -> Person:
+        host = at or client
+        number = new_number()
+        proof = await prove(host, outside, number)
+        body = {"phoneNumber": number, "fullName": name, "age": 25, "gender": "female"}
+        headers = {"Authorization": f"Bearer {proof['accessToken']}"}
+        response = await host.post("/api/auth/register", json=body, headers=headers)
+        answer = await response.json()
+        assert response.status == 200, answer
+        person = Person(host, answer["data"]["user"]["id"], number, answer["data"])
+        set_balance(sql, person, coins)
+        if super_lover:
+            sql("UPDATE users SET is_super_lover = TRUE, super_lover_status = 'ready' WHERE id = %s", person.id)
+        return person
+
+    return make
+
+
+def set_balance(sql: Callable[..., list[tuple[Any, ...]]], person: Person, coins: int) -> None:
+    """Bring a fresh balance of 50 welcome coins to `coins`, by an entry like any other."""
+    difference = coins - 50
+    if difference:
+        kind = "earn" if difference > 0 else "spend"
+        sql(
+            "SELECT id FROM add_entry(%s, %s, %s, %s, 'test', NULL, NULL)",
+            person.id, kind, abs(difference), f"test:{person.id}",
+        )  # fmt: skip
+
+
+Connect = Callable[..., Awaitable[Phone]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Open a socket for a person and wait until it is ready."""
+    phones: list[Phone] = []
+
+    async def open_socket(person: Person, *, path: str = "/ws", **kwargs: Any) -> Phone:
+        headers = kwargs.pop("headers", person.auth)
+        ws = await person.client.ws_connect(path, headers=headers, **kwargs)
+        phone = Phone(person, ws)
+        phones.append(phone)
+        phone.ready = await phone.expect("ready")
+        return phone
+
+    yield open_socket
+    for phone in phones:
+        await phone.close()
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"

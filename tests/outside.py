@@ -1,0 +1,54 @@
+"""The outside world as one small HTTP server: WhatsApp as its Graph API answers, with switches for its bad days."""
+
+import asyncio
+import secrets
+from typing import Any
+
+from aiohttp import web
+
+
+class Outside:
+    """What was sent, and how the provider behaves: ok, error, garbage, or silence."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.mood = "ok"
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_post("/{version}/{phone_number_id}/messages", self._take)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}"
+
+    async def stop(self) -> None:
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    def forget(self) -> None:
+        self.messages.clear()
+        self.mood = "ok"
+
+    def code_for(self, phone_number: str) -> str:
+        """The newest code sent to a number."""
+        for message in reversed(self.messages):
+            if message["to"] == phone_number.removeprefix("+"):
+                return str(message["template"]["components"][0]["parameters"][0]["text"])
+        raise AssertionError(f"no code was sent to {phone_number}")
+
+    async def _take(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != "Bearer test-token":
+            return web.json_response({"error": {"code": 190, "message": "Bad token"}}, status=401)
+        if self.mood == "silence":
+            await asyncio.sleep(60)
+        if self.mood == "error":
+            return web.json_response({"error": {"code": 131026, "message": "Undeliverable"}}, status=400)
+        if self.mood == "garbage":
+            return web.Response(text="<html>busy</html>")
+        self.messages.append(await request.json())
+        return web.json_response({"messages": [{"id": f"wamid.{secrets.token_urlsafe(12)}"}]})
