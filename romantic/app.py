@@ -2,10 +2,13 @@
 
 from aiohttp import web
 
+from romantic.admin import routes as admin
+from romantic.auth import account
 from romantic.auth import routes as auth
-from romantic.auth.sessions import add_sessions
+from romantic.auth.sessions import add_sessions, end_sessions
 from romantic.calls import routes as calls
 from romantic.calls import signaling
+from romantic.calls.parting import end_call_of, part
 from romantic.calls.wiring import add_calls, greet
 from romantic.coins import routes as coins
 from romantic.db import database
@@ -15,15 +18,30 @@ from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
 from romantic.integrations.whatsapp import whatsapp
 from romantic.jobs.janitor import janitor
+from romantic.preferences import routes as preferences
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
 from romantic.realtime.hub import add_hub
 from romantic.realtime.routes import GREETINGS
 from romantic.redis import add_redis
 from romantic.settings import SETTINGS, Settings
+from romantic.signals import GONE, PARTED
+from romantic.super_lover import routes as super_lover
+from romantic.users import routes as users
 from romantic.users.presence import add_presence
 
-ROUTES = (*health.ROUTES, *auth.ROUTES, *coins.ROUTES, *calls.ROUTES, *realtime.ROUTES)
+ROUTES = (
+    *health.ROUTES,
+    *auth.ROUTES,
+    *account.ROUTES,
+    *users.ROUTES,
+    *super_lover.ROUTES,
+    *preferences.ROUTES,
+    *coins.ROUTES,
+    *calls.ROUTES,
+    *realtime.ROUTES,
+    *admin.ROUTES,
+)
 EVENTS = (*realtime.EVENTS, *signaling.EVENTS)
 
 
@@ -39,6 +57,9 @@ def create_app(settings: Settings) -> web.Application:
     add_presence(app)
     add_calls(app)
     app[GREETINGS] = [greet]
+    app[PARTED] = [part]
+    app[GONE] = [end_call_of, end_sessions]
+    app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
     app.cleanup_ctx.append(janitor)
     mount(app, ROUTES)

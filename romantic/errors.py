@@ -107,6 +107,14 @@ class UnsupportedMediaType(RomanticError):
     message = "Send JSON as application/json, not compressed."
 
 
+class ExpectationFailed(RomanticError):
+    """An Expect header that is not 100-continue."""
+
+    status = HTTPStatus.EXPECTATION_FAILED
+    code = "EXPECTATION_FAILED"
+    message = "This expectation cannot be met."
+
+
 class IdempotencyKeyReused(RomanticError):
     """The idempotency key already stands for another request."""
 

@@ -2,6 +2,7 @@
 
 import atexit
 import ipaddress
+import json
 import logging
 import queue
 import re
@@ -18,11 +19,17 @@ from structlog.typing import EventDict, WrappedLogger
 from romantic import __version__
 from romantic.settings import Settings
 
+#: Keys whose value is a secret, alone or at the end of a longer name, in snake_case or camelCase.
 _SECRET = re.compile(
-    r"^(authorization|cookie|otp|otp_code|code_hash|secret|password|token|access_token|refresh_token|ticket"
-    r"|sdp|offer|answer|candidate|credential|message_text|phone|phone_number)$"
+    r"(^|_|(?-i:(?<=[a-z])(?=[A-Z])))(authorization|cookie|otp|otp_?code|code_hash|secret|pepper|password|token|ticket"
+    r"|sdp|offer|answer|candidate|credential|message_?text|phone|phone_?number)$",
+    re.IGNORECASE,
 )
 _PHONE = re.compile(r"\+\d{4,13}(\d{2})\b")
+#: A JWT, a bearer header, and the lines of an SDP that name addresses and keys.
+_TOKEN = re.compile(
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=[Bb]earer )\S+|a=(?:candidate|ice-ufrag|ice-pwd|fingerprint):[^\r\n]+"
+)
 _NOISY = ("aioice", "aiortc", "asyncio", "aiohttp.access", "limits", "hpack")
 
 
@@ -41,7 +48,10 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
             if not pretty
             else structlog.processors.StackInfoRenderer(),
             redact,
-            structlog.dev.ConsoleRenderer() if pretty else _with(common),
+            # Never with the locals of a traceback: they hold codes and tokens.
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            if pretty
+            else _with(common),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
         logger_factory=lambda *_: _SINKS.sink(stream or sys.stdout),
@@ -55,16 +65,25 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Take out what must never stand in a log: secrets by key, phone numbers by shape."""
     for key, value in event.items():
-        if _is_secret(key):
-            event[key] = "[redacted]"
-        elif isinstance(value, str) and "+" in value:
-            event[key] = _PHONE.sub(r"+***\1", value)
+        event[key] = "[redacted]" if _is_secret(key) else _clean(value)
     return event
+
+
+def _clean(value: Any) -> Any:
+    """The value without what gives itself away by its shape, however deep."""
+    if isinstance(value, str):
+        text = _PHONE.sub(r"+***\1", value) if "+" in value else value
+        return _TOKEN.sub("[redacted]", text)
+    if isinstance(value, dict):
+        return {key: "[redacted]" if _is_secret(str(key)) else _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
 
 
 @lru_cache(1024)
 def _is_secret(key: str) -> bool:
-    return _SECRET.match(key) is not None
+    return _SECRET.search(key) is not None
 
 
 def cut_address(address: str) -> str:
@@ -78,7 +97,10 @@ def cut_address(address: str) -> str:
 
 def _with(common: dict[str, str]) -> Any:
     def render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-        return orjson.dumps({**event, **common}, default=str).decode()
+        try:
+            return orjson.dumps({**event, **common}, default=str).decode()
+        except TypeError:  # a lone surrogate, a number beyond 64 bits: a log line must not fail its request
+            return json.dumps({**event, **common}, default=str)
 
     return render
 

@@ -45,6 +45,12 @@ class RedisClient:
         self._pool = pool
         self._client = aioredis.Redis(connection_pool=pool)
         self._away_until = 0.0
+        self._deaf = True
+
+    @property
+    def is_away(self) -> bool:
+        """Whether a command failed a moment ago or the subscription is down."""
+        return self._deaf or time.monotonic() < self._away_until
 
     async def guarded(self, command: Callable[[], Awaitable[Result]]) -> Result:
         """Run one command; raises RedisAway instead of everything Redis can do wrong."""
@@ -83,17 +89,24 @@ class RedisClient:
     async def listen(self, channel: str, *, lost: Callable[[], None]) -> AsyncIterator[str]:
         """Messages of a channel, for ever; `lost` is called whenever some may have been missed."""
         while True:
-            client = aioredis.Redis.from_url(self._url, socket_connect_timeout=1, health_check_interval=10)
+            # Without retries: the library would reconnect in silence, and we would not know what was missed.
+            client = aioredis.Redis.from_url(
+                self._url, socket_connect_timeout=1, health_check_interval=10, retry=Retry(NoBackoff(), 0)
+            )
             try:
                 async with client.pubsub() as subscription:
                     await subscription.subscribe(channel)
+                    while await subscription.get_message(timeout=1) is None:
+                        pass  # until Redis confirms, messages pass us by
                     lost()
+                    self._deaf = False
                     async for message in _messages(subscription):
                         yield message
             except (RedisError, OSError, TimeoutError) as error:
                 log.warning("redis.subscription_lost", reason=type(error).__name__)
                 await asyncio.sleep(0.5)
             finally:
+                self._deaf = True
                 with suppress(RedisError, OSError):
                     await client.aclose()
 

@@ -1,20 +1,23 @@
-"""Settings: environment variables over config/<env>.toml over config/default.toml, every fault reported at once."""
+"""Settings: environment over config/<env>.toml over config/default.toml, every fault reported at once."""
 
+import math
 import os
 import tomllib
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from dataclasses import field as declare
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from aiohttp import web
+
+from romantic.settings_rules import contradictions, keyed, not_for_production, read_test_numbers
 
 CONFIG = Path(__file__).parent.parent / "config"
 ENVIRONMENTS = ("development", "test", "production")
 ALIASES = {"cors_origins": "SOCKET_IO_CORS_ORIGIN"}
-SHORTEST_SECRET = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +36,19 @@ class Settings:
     trusted_proxies: tuple[str, ...]
     shutdown_seconds: float
 
-    database_url: str
+    database_url: str = declare(repr=False)
     database_pool_max: int
     database_acquire_seconds: float
     database_statement_seconds: float
     database_lock_seconds: float
-    redis_url: str
+    redis_url: str = declare(repr=False)
 
-    jwt_secret: str
+    jwt_secret: str = declare(repr=False)
     jwt_access_ttl: float
     refresh_ttl: float
     refresh_grace: float
     session_cache_seconds: float
-    otp_pepper: str
+    otp_pepper: str = declare(repr=False)
     otp_ttl: float
     otp_resend_seconds: float
     otp_per_hour: int
@@ -53,11 +56,11 @@ class Settings:
     otp_per_hour_per_ip: int
     otp_per_hour_per_prefix: int
     otp_per_hour_in_all: int
-    otp_test_numbers: str
+    otp_test_numbers: str = declare(repr=False)
     phone_strict: bool
     verified_means: Literal["phone", "manual"]
 
-    whatsapp_access_token: str
+    whatsapp_access_token: str = declare(repr=False)
     whatsapp_phone_number_id: str
     whatsapp_api_version: str
     whatsapp_api_base_url: str
@@ -66,9 +69,9 @@ class Settings:
 
     webrtc_stun_servers: tuple[str, ...]
     webrtc_turn_servers: tuple[str, ...]
-    webrtc_turn_secret: str
+    webrtc_turn_secret: str = declare(repr=False)
     webrtc_turn_username: str
-    webrtc_turn_credential: str
+    webrtc_turn_credential: str = declare(repr=False)
     webrtc_turn_ttl: int
 
     rtc_udp_host: str
@@ -101,6 +104,7 @@ class Settings:
     call_policy: Literal["open", "superlover_or_match"]
     call_require_reachable: bool
     super_lover_share: float
+    super_lover_fee: int
     message_cost: int
     boost_cost: int
     gift_cost: int
@@ -124,8 +128,12 @@ class Settings:
     @property
     def jwt_keys(self) -> dict[str, str]:
         """Signing secrets by key id; the first signs, all verify."""
-        pairs = [item.strip() for item in self.jwt_secret.split(",") if item.strip()]
-        return {kid or "0": key for kid, _, key in (_keyed(pair) for pair in pairs)}
+        return dict(keyed(self.jwt_secret))
+
+    @property
+    def test_numbers(self) -> dict[str, tuple[str, date]]:
+        """Number -> fixed code and the last day it is taken: a store reviewer has no WhatsApp of ours."""
+        return read_test_numbers(self.otp_test_numbers)
 
     def call_cost(self, call_type: str) -> int:
         """What one call of this type costs under flat billing, in coins."""
@@ -150,37 +158,39 @@ def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     """Read all layers; raises SettingsFaulty naming every fault, never only the first."""
     faults: list[str] = []
     raw = _layers(environ, faults) | overrides
+    defaults = _read(CONFIG / "default.toml") | {"romantic_env": "development"}
     hints = typing.get_type_hints(Settings)
     values: dict[str, Any] = {}
     for field in fields(Settings):
         try:
             values[field.name] = _convert(hints[field.name], raw[field.name])
-        except KeyError:
-            faults.append(f"{field.name.upper()} has no value: config/default.toml lacks the key")
         except ValueError as error:
             faults.append(f"{field.name.upper()} {error}")
+            # The rest is looked at all the same: faults come out together, not one per start.
+            values[field.name] = _convert(hints[field.name], defaults[field.name])
     faults += [f"config: unknown key {name}" for name in sorted(set(raw) - set(hints))]
-    if not faults:
-        faults = _contradictions(values)
-    if not faults and values["romantic_env"] == "production":
-        faults = _not_for_production(values)
+    faults += contradictions(values)
+    if values["romantic_env"] == "production":
+        faults += not_for_production(values)
     if faults:
         raise SettingsFaulty(faults)
     return Settings(**values)
 
 
 def _layers(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
-    environment = environ.get("ROMANTIC_ENV", "development")
+    environment = _from_environment("romantic_env", environ, []) or environ.get("ROMANTIC_ENV", "development")
     raw: dict[str, Any] = {"romantic_env": environment}
     for name in ("default", environment if environment in ENVIRONMENTS else "default"):
-        path = CONFIG / f"{name}.toml"
-        if path.exists():
-            raw |= tomllib.loads(path.read_text("utf-8"))
+        raw |= _read(CONFIG / f"{name}.toml")
     for field in fields(Settings):
         value = _from_environment(field.name, environ, faults)
         if value is not None:
             raw[field.name] = value
     return raw
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 def _from_environment(name: str, environ: Mapping[str, str], faults: list[str]) -> str | None:
@@ -190,6 +200,8 @@ def _from_environment(name: str, environ: Mapping[str, str], faults: list[str]) 
             return Path(path).read_text("utf-8").strip()
         except OSError as error:
             faults.append(f"{variable}_FILE cannot be read: {error.strerror}")
+        except UnicodeDecodeError:
+            faults.append(f"{variable}_FILE cannot be read: it is not text")
     return environ.get(variable, environ.get(ALIASES.get(name, "")))
 
 
@@ -211,8 +223,8 @@ def _number(kind: type[int] | type[float]) -> Callable[[Any], float]:
             number = kind(value)
         except (TypeError, ValueError):
             raise ValueError(f"must be a {'whole ' if kind is int else ''}number") from None
-        if number < 0:
-            raise ValueError("must not be negative")
+        if number < 0 or not math.isfinite(number):
+            raise ValueError("must be finite and not negative")
         return number
 
     return convert
@@ -232,39 +244,3 @@ _SCALARS: dict[Any, Callable[[Any], Any]] = {
     float: _number(float),
     bool: _boolean,
 }
-
-
-def _keyed(pair: str) -> tuple[str, str, str]:
-    kid, colon, key = pair.partition(":")
-    return (kid, colon, key) if colon else ("", "", pair)
-
-
-def _contradictions(values: dict[str, Any]) -> list[str]:
-    faults = []
-    if values["super_lover_share"] > 1:
-        faults.append("SUPER_LOVER_SHARE must be between 0 and 1")
-    if values["call_billing"] == "metered" and values["call_meter"] == "wallclock":
-        faults.append("CALL_METER=wallclock cannot be combined with CALL_BILLING=metered")
-    if bool(values["webrtc_turn_username"]) != bool(values["webrtc_turn_credential"]):
-        faults.append("WEBRTC_TURN_USERNAME and WEBRTC_TURN_CREDENTIAL go together")
-    return faults
-
-
-def _not_for_production(values: dict[str, Any]) -> list[str]:
-    """What a laptop may do and a server with real users may not."""
-    faults = []
-    needed = ("database_url", "redis_url", "public_base_url", "whatsapp_access_token", "whatsapp_phone_number_id")
-    faults += [f"{name.upper()} is required" for name in needed if not values[name]]
-    for name in ("jwt_secret", "otp_pepper"):
-        secrets = [_keyed(part.strip())[2] for part in values[name].split(",")]
-        if any(len(secret) < SHORTEST_SECRET for secret in secrets):
-            faults.append(f"{name.upper()} is required, with at least {SHORTEST_SECRET} characters per secret")
-        elif any(secret.startswith("development-only") for secret in secrets):
-            faults.append(f"{name.upper()} is the development secret")
-    if any("*" in origin for origin in values["cors_origins"]):
-        faults.append("CORS_ORIGINS must name its origins, not *")
-    if urlsplit(values["whatsapp_api_base_url"]).scheme != "https":
-        faults.append("WHATSAPP_API_BASE_URL must be https")
-    if values["ws_allow_query_token"]:
-        faults.append("WS_ALLOW_QUERY_TOKEN is a development switch")
-    return faults

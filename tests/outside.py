@@ -1,6 +1,7 @@
 """The outside world as one small HTTP server: WhatsApp as its Graph API answers, with switches for its bad days."""
 
 import asyncio
+import json
 import secrets
 from typing import Any
 
@@ -8,7 +9,7 @@ from aiohttp import web
 
 
 class Outside:
-    """What was sent, and how the provider behaves: ok, error, garbage, or silence."""
+    """What was sent, and how the provider behaves: ok, error, garbage, drip, or silence."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -51,4 +52,18 @@ class Outside:
         if self.mood == "garbage":
             return web.Response(text="<html>busy</html>")
         self.messages.append(await request.json())
+        if self.mood == "drip":
+            return await drip(request, {"messages": [{"id": "wamid.drip"}]})
         return web.json_response({"messages": [{"id": f"wamid.{secrets.token_urlsafe(12)}"}]})
+
+
+async def drip(request: web.Request, answer: dict[str, Any]) -> web.StreamResponse:
+    """Send an answer in small packets, as a busy network would."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    await response.prepare(request)
+    text = json.dumps(answer).encode()
+    for start in range(0, len(text), 10):
+        await response.write(text[start : start + 10])
+        await asyncio.sleep(0.01)
+    await response.write_eof()
+    return response

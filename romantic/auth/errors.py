@@ -37,6 +37,14 @@ class OtpNotSent(RomanticError):
     retryable = True
 
 
+class TestNumberEnded(RomanticError):
+    """A number for store reviewers, after its last day."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "TEST_NUMBER_ENDED"
+    message = "This test number is no longer in use."
+
+
 class UnsupportedDeliveryMethod(RomanticError):
     """Codes are not delivered that way."""
 

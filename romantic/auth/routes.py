@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 
 from romantic.auth import otp, service
-from romantic.auth.errors import OtpNotSent, OtpRequired, PhoneMismatch, UnsupportedDeliveryMethod
+from romantic.auth.errors import AccountBlocked, OtpNotSent, OtpRequired, PhoneMismatch, UnsupportedDeliveryMethod
 from romantic.auth.phones import country_prefix, normalise
 from romantic.auth.schemas import (
     LoginBody,
@@ -31,6 +31,7 @@ from romantic.http import (
     client_ip,
     delete,
     get,
+    header_text,
     ok,
     post,
     proven,
@@ -144,13 +145,18 @@ async def login(
     elif bearer_token(request) is not None:
         grant = await _by_token(request, phone_number)
     elif refresh_token is not None:
-        grant = await _rotate(request, refresh_token, phone_number)
+        try:
+            grant = await _rotate(request, refresh_token, phone_number)
+        except Unauthorized:
+            raise OtpRequired from None
     else:
         raise OtpRequired
     async with connection(request.app) as conn:
         profile = await users.find_profile_by_phone(conn, phone_number=phone_number)
     if profile is None:
         raise RegistrationRequired
+    if profile["status"] != "active":
+        raise AccountBlocked
     return ok({"user": signed_in_user(profile), **_tokens(grant)}, "Login successful")
 
 
@@ -171,13 +177,11 @@ async def _rotate(request: web.Request, refresh_token: str, phone_number: str | 
     settings = request.app[SETTINGS]
     async with connection(request.app) as conn:
         grant, session = await service.refresh(
-            conn, settings, request.app[TOKENS], refresh_token=refresh_token
+            conn, settings, request.app[TOKENS], refresh_token=refresh_token, phone_number=phone_number
         )
     if grant is None:
         await request.app[SESSIONS].changed(session["id"], "revoked")
         log.warning("session.refresh_reused", session_id=str(session["id"]), user_id=str(session["user_id"]))
-    if phone_number is not None and session["phone_number"] != phone_number:
-        raise OtpRequired
     return service.insist(grant)
 
 
@@ -237,8 +241,11 @@ def _ip(request: web.Request) -> str | None:
 
 
 def _device(request: web.Request) -> Device:
-    device_id = request.headers.get("X-Device-Id")
-    return Device(_ip(request), request.headers.get("User-Agent"), device_id[:64] if device_id else None)
+    return Device(
+        ip=_ip(request),
+        user_agent=header_text(request, "User-Agent", most=200),
+        device_id=header_text(request, "X-Device-Id", most=64),
+    )
 
 
 ROUTES = (

@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 from romantic.db import Row
 from romantic.http import Schema, WholeNumber, Words
 
-_CODE = validate.Regexp(r"^\d{6}$", error="Six digits.")
+_CODE = validate.Regexp(r"[0-9]{6}\Z", error="Six digits.")
 GENDERS = ("male", "female", "other")
 
 
@@ -41,6 +41,10 @@ class LoginBody(Schema):
 
 class RefreshBody(Schema):
     refresh_token = fields.Str(required=True, validate=validate.Length(max=200))
+
+
+class DeleteAccountBody(Schema):
+    otp_code = fields.Str(required=True, validate=_CODE)
 
 
 def signed_in_user(row: Row) -> dict[str, Any]:

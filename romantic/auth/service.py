@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from romantic.auth import otp
 from romantic.auth.errors import AccountBlocked, RefreshTokenReused, UserExists
-from romantic.auth.phones import phone_hash
+from romantic.auth.phones import normalise, phone_hash
 from romantic.auth.tokens import Tokens
 from romantic.coins import service as coins
 from romantic.db import Connection, Row, UniqueConflict, load_queries
@@ -58,7 +59,7 @@ async def open_session(
     session = await conn.one(
         sql.add_session,
         phone_number=phone_number,
-        user_agent=(device.user_agent or "")[:200],
+        user_agent=device.user_agent,
         ip=device.ip,
         device_id=device.device_id,
         seconds=settings.refresh_ttl,
@@ -104,19 +105,31 @@ async def renew(conn: Connection, tokens: Tokens, *, session_id: UUID) -> Grant:
 
 
 async def refresh(
-    conn: Connection, settings: Settings, tokens: Tokens, *, refresh_token: str
+    conn: Connection,
+    settings: Settings,
+    tokens: Tokens,
+    *,
+    refresh_token: str,
+    phone_number: str | None = None,
 ) -> tuple[Grant | None, Row]:
     """Rotate the refresh token: the grant and the session's row.
 
     Within the grace the replaced token gives the same pair again. Later it is theft: the grant is None,
-    the session is revoked, and the caller must say so to the other nodes. Raises Unauthorized.
+    the session is revoked, and the caller must say so to the other nodes. Raises Unauthorized, also
+    for a session of another phone number, if one is named.
     """
     token = tokens.read_refresh(refresh_token)
     session = await conn.one(
-        sql.rotate_session, session_id=token.session_id, counter=token.counter, seconds=settings.refresh_ttl
+        sql.rotate_session,
+        session_id=token.session_id,
+        counter=token.counter,
+        phone_number=phone_number,
+        seconds=settings.refresh_ttl,
     )
     if session is None:
-        session = await conn.one(sql.find_rotated_session, session_id=token.session_id)
+        session = await conn.one(
+            sql.find_rotated_session, session_id=token.session_id, phone_number=phone_number
+        )
         if session is None:
             raise Unauthorized("The session is over.")
         is_newest_but_one = session["refresh_counter"] == token.counter + 1
@@ -148,3 +161,13 @@ async def revoke_all(conn: Connection, *, user_id: UUID, reason: str) -> list[UU
 
 async def list_sessions(conn: Connection, *, user_id: UUID) -> list[Row]:
     return await conn.all(sql.list_sessions, user_id=user_id)
+
+
+async def prove_phone(conn: Connection, settings: Settings, *, phone_number: str, code: str) -> str:
+    """Use a code up and return the number in its stored form; raises OtpInvalid, OtpLocked, PhoneInvalid.
+
+    Must not run inside a transaction that a refusal would roll back: wrong guesses are counted.
+    """
+    phone_number = normalise(phone_number, strict=settings.phone_strict)
+    await otp.check(conn, settings, phone_number=phone_number, code=code, message_id=None)
+    return phone_number

@@ -1,6 +1,5 @@
 """Sessions as a process sees them: PostgreSQL is the truth, remembered briefly, forgotten at once on revocation."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from romantic.auth.tokens import Tokens
+from romantic.background import running
 from romantic.db import connection, load_queries
 from romantic.errors import Unauthorized
 from romantic.http import AUTHENTICATE, Principal
@@ -41,6 +41,7 @@ class Sessions:
         self._app = app
         self._seconds = app[SETTINGS].session_cache_seconds
         self._remembered: dict[UUID, _Session] = {}
+        self._changes = 0
         self._listeners: list[Listener] = []
 
     def on_change(self, listener: Listener) -> None:
@@ -51,22 +52,25 @@ class Sessions:
         """The principal of an access token whose session lives; raises Unauthorized."""
         claims = app[TOKENS].verify(token)
         session = self._remembered.get(claims.session_id)
-        if session is None or time.monotonic() - session.read_at > self._seconds:
+        # Without Redis no other node can tell us of a revocation: then PostgreSQL is asked each time.
+        seconds = 0.0 if app[REDIS].is_away else self._seconds
+        if session is None or time.monotonic() - session.read_at > seconds:
             session = await self._read(claims.session_id)
         user_id = session.user_id if claims.scope == "user" else None
         return Principal(claims.session_id, session.phone_number, user_id, claims.expires_at)
 
     async def _read(self, session_id: UUID) -> _Session:
-        started = time.monotonic()
+        started, changes = time.monotonic(), self._changes
         async with connection(self._app) as conn:
             row = await conn.one(sql.find_live_session, session_id=session_id)
         if row is None:
             self._remembered.pop(session_id, None)
             raise Unauthorized("The session is over.")
         session = _Session(row["user_id"], row["phone_number"], started)
-        if len(self._remembered) >= _REMEMBERED:
-            self._remembered.clear()
-        self._remembered[session_id] = session
+        if changes == self._changes:  # else what was read may be from before a revocation
+            if len(self._remembered) >= _REMEMBERED:
+                self._remembered.clear()
+            self._remembered[session_id] = session
         return session
 
     async def changed(self, session_id: UUID, reason: str) -> None:
@@ -76,14 +80,19 @@ class Sessions:
             await self._app[REDIS].publish(CHANNEL, f"{session_id} {reason}")
 
     def _forget(self, session_id: UUID, reason: str) -> None:
+        self._changes += 1
         self._remembered.pop(session_id, None)
         for listener in self._listeners:
             listener(session_id, reason)
 
+    def _forget_all(self) -> None:
+        """A subscription that was lost may have lost a revocation."""
+        self._changes += 1
+        self._remembered.clear()
+
     async def follow(self) -> None:
         """Hear from the other nodes, for ever."""
-        # A lost subscription may have lost a revocation: forget everything.
-        async for message in self._app[REDIS].listen(CHANNEL, lost=self._remembered.clear):
+        async for message in self._app[REDIS].listen(CHANNEL, lost=self._forget_all):
             session_id, _, reason = message.partition(" ")
             self._forget(UUID(session_id), reason)
 
@@ -103,8 +112,13 @@ def add_sessions(app: web.Application) -> Sessions:
 
 
 async def _follow(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(app[SESSIONS].follow())
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running(app[SESSIONS].follow()):
+        yield
+
+
+async def end_sessions(app: web.Application, user_id: UUID, reason: str) -> None:
+    """Somebody may no longer take part: every session of theirs ends, on every node."""
+    async with connection(app) as conn:
+        ended = await conn.all(sql.revoke_sessions_of, user_id=user_id, reason=reason)
+    for row in ended:
+        await app[SESSIONS].changed(row["id"], "banned" if reason == "banned" else "revoked")

@@ -105,7 +105,7 @@ class Tokens:
             kid, session, counter, mac = token.split(".")
             parsed = RefreshToken(UUID(hex=session), int(counter))
             expected = self._mac(kid, parsed.session_id, parsed.counter)
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, OverflowError):
             raise Unauthorized("The refresh token is not valid.") from None
         if not hmac.compare_digest(mac.encode(), expected.encode()):
             raise Unauthorized("The refresh token is not valid.")

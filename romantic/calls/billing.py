@@ -38,4 +38,5 @@ def give_back(call: Row, *, seconds: float = 0.0) -> Settlement:
 def _unused_blocks(call: Row, seconds: float) -> int:
     """Blocks charged ahead whose first second never came; the first block always counts."""
     started = max(1, math.ceil(seconds / call["block_seconds"]))
-    return max(0, call["blocks_charged"] - started)
+    unused: int = max(0, call["blocks_charged"] - started)
+    return unused

@@ -1,6 +1,7 @@
 """What REST, sockets and sweepers all do with a call: one transaction, and then the phones are told."""
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -10,19 +11,22 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from romantic.calls import service
-from romantic.calls.errors import CallNotFound
+from romantic.calls import news, service
+from romantic.calls.errors import CallNotFound, InvalidCallState
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.service import Ending
 from romantic.calls.summary import log_summary
 from romantic.coins import service as coins
-from romantic.db import Row, connection, transaction
+from romantic.db import Connection, Row, connection, transaction
 from romantic.errors import RomanticError, UserUnavailable
 from romantic.realtime import HUB, Event, Kind
 from romantic.rtc import ice_servers
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
+
+#: Judges a locked call: how it ends now, or None if it goes on.
+Judge = Callable[[Row], Ending | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ async def initiate(app: web.Application, *, caller_id: UUID, receiver_id: UUID, 
     if settings.call_require_reachable and not hub.is_online(receiver_id):
         raise UserUnavailable
     async with connection(app) as conn:
-        row = await service.initiate(
+        call = await service.initiate(
             conn,
             settings,
             caller_id=caller_id,
@@ -70,32 +74,10 @@ async def initiate(app: web.Application, *, caller_id: UUID, receiver_id: UUID, 
             call_type=call_type,
             by_evidence=_by_evidence(app, caller_id, receiver_id),
         )
-        call = await service.get_call(conn, call_id=row["id"])
-        balance = row["balance_after"]
-        if balance is None:
-            balance = (await coins.get_balance(conn, user_id=caller_id))["coins_balance"]
-        entries = await coins.list_entries_of(conn, reference_id=call["id"])
     app[LIVE].open(call)
-    hub.send(receiver_id, _incoming(row, call))
-    _tell_entries(app, call, entries)
-    return call | {"balance": balance}
-
-
-def _incoming(row: Row, call: Row) -> Event:
-    data = {
-        "callId": call["id"],
-        "roomId": call["webrtc_room_id"],
-        "callType": call["call_type"],
-        "caller": {
-            "id": call["caller_id"],
-            "fullName": row["caller_name"],
-            "profileImageUrl": row["caller_image_url"],
-            "isVerified": row["caller_is_verified"],
-        },
-        "expiresAt": call["ring_deadline"],
-        "ringSecondsLeft": round(call["ring_seconds_left"]),
-    }
-    return Event("incoming-call", data)
+    news.tell_incoming(app, call)
+    news.tell_charge(app, call)
+    return call
 
 
 async def ring(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:
@@ -124,7 +106,8 @@ async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_
             node=app[NODE],
         )
     live.metered_by = row["metered_by"]
-    app[LIVE].answered(live)
+    if not app[LIVE].answered(live):
+        return live  # it ended a moment ago, and everybody was told
     hub = app[HUB]
     accepted = {
         "callId": call_id,
@@ -138,19 +121,14 @@ async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_
     return live
 
 
-async def reject(app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID, reason: str | None) -> None:
+async def reject(
+    app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID, reason: str | None
+) -> None:
     """Decline; the caller has every coin back."""
     async with transaction(app) as conn:
         await service.reject(conn, call_id=call_id, user_id=user_id)
         call, entries = await _result(conn, call_id)
-    balance = _balance_of(entries, call["caller_id"])
-    rejected = {
-        "callId": call_id,
-        "reason": reason or "declined",
-        "refunded": call["coins_refunded"],
-        "newBalance": balance,
-    }
-    app[HUB].send(call["caller_id"], Event("call-rejected", rejected))
+    news.tell_rejected(app, call, entries, reason=reason or "declined")
     elsewhere = Event("call-cancelled", {"callId": call_id, "reason": "declined_elsewhere"})
     app[HUB].send(user_id, elsewhere, but_session=session_id)
     await _part(app, call, entries)
@@ -161,115 +139,95 @@ async def end(app: web.Application, *, call_id: UUID, ending: Ending) -> Over:
 
     A party hangs up, cancels or declines; `ending.by` None is the server. Raises CallNotFound.
     """
-    live = app[LIVE].get(call_id)
     async with transaction(app) as conn:
         call = await service.lock_call(conn, call_id=call_id)
         if ending.by is not None and ending.by not in (call["caller_id"], call["receiver_id"]):
             raise CallNotFound
-        was = call["status"]
-        if was in service.UNANSWERED:
-            await _end_unanswered(conn, call, ending)
-        elif was == "answered":
-            await service.end_answered(conn, app[SETTINGS], call, _measured(ending, live))
+        was_live = call["status"] in service.LIVE_STATES
+        if was_live:
+            await _finish(app, conn, call, ending)
         call, entries = await _result(conn, call_id)
         balance = await coins.get_balance(conn, user_id=ending.by or call["caller_id"])
-    if was in service.LIVE_STATES:
-        _tell_ended(app, call, entries, was=was)
+    if was_live:
+        news.tell_over(app, call, entries)
         await _part(app, call, entries)
     return Over(call, balance["coins_balance"])
+
+
+async def end_if(app: web.Application, *, call_id: UUID, judge: Judge) -> None:
+    """End the call if the judge, who sees it locked, says so: nothing can come in between."""
+    async with transaction(app) as conn:
+        call = await service.lock_call(conn, call_id=call_id)
+        ending = judge(call)
+        if ending is None:
+            return
+        await _finish(app, conn, call, ending)
+        call, entries = await _result(conn, call_id)
+    news.tell_over(app, call, entries)
+    await _part(app, call, entries)
+
+
+async def bury(app: web.Application, *, call_id: UUID) -> None:
+    """A call this process still knows is over: another process ended it, or a commit was never confirmed."""
+    async with connection(app) as conn:
+        call, entries = await _result(conn, call_id)
+    live = app[LIVE].forget(call_id)
+    if live is not None:
+        news.tell_over(app, call, entries)
+        await _close(live)
+
+
+async def _finish(app: web.Application, conn: Connection, call: Row, ending: Ending) -> None:
+    if call["status"] == "answered":
+        await service.end_answered(conn, app[SETTINGS], call, _measured(ending, app[LIVE].get(call["id"])))
+    else:
+        await _end_unanswered(conn, call, ending)
 
 
 def _measured(ending: Ending, live: LiveCall | None) -> Ending:
     """The ending with what this process's meter and monitor know."""
     if live is None or live.metered_by == "wallclock":
         return ending
-    levels = {live.meter.level(party) for party in live.parties}
     scores = [leg.summary()["mos"] for leg in live.monitor.legs.values()]
     known = [score for score in scores if score is not None]
     return replace(
         ending,
-        seconds=live.meter.billable(at=monotonic()) if ending.seconds is None else ending.seconds,
+        seconds=None if live.meter.started_at is None else live.meter.billable(at=monotonic()),
         p2p_claimed=live.monitor.p2p_claimed,
-        evidence_level="E2" if levels == {"E2"} else "E1",
+        evidence_level=live.evidence_level,
         gaps=live.meter.gaps,
         quality_score=round(sum(known) / len(known), 2) if known else None,
     )
 
 
-async def _end_unanswered(conn: Any, call: Row, ending: Ending) -> None:
+async def _end_unanswered(conn: Connection, call: Row, ending: Ending) -> None:
     status, reason = "missed", ending.reason
-    if ending.by == call["caller_id"]:
+    if reason in service.DECREED:
+        pass
+    elif ending.by == call["caller_id"]:
         reason = "caller_cancelled"
     elif ending.by == call["receiver_id"]:
         status = reason = "rejected"
     await service.end_unanswered(conn, call_id=call["id"], status=status, reason=reason, by=ending.by)
 
 
-async def _result(conn: Any, call_id: UUID) -> tuple[Row, list[Row]]:
+async def _result(conn: Connection, call_id: UUID) -> tuple[Row, list[Row]]:
     call = await service.get_call(conn, call_id=call_id)
     return call, await coins.list_entries_of(conn, reference_id=call_id)
-
-
-def _tell_ended(app: web.Application, call: Row, entries: list[Row], *, was: str) -> None:
-    hub, call_id = app[HUB], call["id"]
-    if call["status"] == "ended":
-        event = Event("call-ended", ended_view(call))
-        hub.send(call["caller_id"], event)
-        hub.send(call["receiver_id"], event)
-        return
-    if call["status"] == "rejected":
-        data = {"callId": call_id, "reason": "declined", "refunded": call["coins_refunded"]}
-        data["newBalance"] = _balance_of(entries, call["caller_id"])
-        hub.send(call["caller_id"], Event("call-rejected", data))
-        return
-    reason = "caller_cancelled" if call["end_reason"] == "caller_cancelled" else "timeout"
-    hub.send(call["receiver_id"], Event("call-cancelled", {"callId": call_id, "reason": reason}))
-    hub.send(call["receiver_id"], Event("call-missed", {"callId": call_id, "role": "receiver"}))
-    missed = {"callId": call_id, "role": "caller", "refunded": call["coins_refunded"]}
-    missed["newBalance"] = _balance_of(entries, call["caller_id"])
-    hub.send(call["caller_id"], Event("call-missed", missed))
-
-
-def ended_view(call: Row) -> dict[str, Any]:
-    """The numbers of a finished call, the same for both sides."""
-    return {
-        "roomId": call["webrtc_room_id"],
-        "callId": call["id"],
-        "status": call["status"],
-        "endReason": call["end_reason"],
-        "duration": call["duration_seconds"],
-        "coinsSpent": call["coins_spent"],
-        "coinsEarned": call["coins_earned"],
-        "refunded": call["coins_refunded"],
-        "endedBy": call["ended_by"],
-    }
 
 
 async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
     """The call is over and committed: tell balances, write the summary, close room and monitors."""
     live = app[LIVE].forget(call["id"])
-    _tell_entries(app, call, [entry for entry in entries if entry["transaction_type"] != "spend"])
+    news.tell_entries(app, [entry for entry in entries if entry["transaction_type"] != "spend"])
     log_summary(call, entries, live)
     if live is not None:
-        with suppress(Exception):
-            await live.monitor.close()
+        await _close(live)
 
 
-def _tell_entries(app: web.Application, call: Row, entries: list[Row]) -> None:
-    for entry in entries:
-        coins.log_entry(entry | {"is_new": True})
-        balance = {
-            "balance": entry["balance_after"],
-            "delta": entry["signed_amount"],
-            "type": entry["transaction_type"],
-            "referenceType": "call",
-            "referenceId": call["id"],
-        }
-        app[HUB].send(entry["user_id"], Event("balance", balance))
-
-
-def _balance_of(entries: list[Row], user_id: UUID) -> int | None:
-    return next((e["balance_after"] for e in reversed(entries) if e["user_id"] == user_id), None)
+async def _close(live: LiveCall) -> None:
+    with suppress(Exception):
+        await live.monitor.close()
 
 
 async def find(app: web.Application, *, call_id: UUID, user_id: UUID) -> LiveCall:
@@ -282,7 +240,7 @@ async def find(app: web.Application, *, call_id: UUID, user_id: UUID) -> LiveCal
         async with connection(app) as conn:
             call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
         if call["status"] not in service.LIVE_STATES:
-            raise service.InvalidCallState(status=call["status"])
+            raise InvalidCallState(status=call["status"])
         live = app[LIVE].open(call)
     if user_id not in live.parties:
         raise CallNotFound
@@ -290,21 +248,29 @@ async def find(app: web.Application, *, call_id: UUID, user_id: UUID) -> LiveCal
     return live
 
 
+def touch(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:
+    """A party asked about the call: evidence E1 that it is there."""
+    live = app[LIVE].get(call_id)
+    if live is not None and user_id in live.parties:
+        live.monitor.touch(user_id, at=monotonic())
+
+
 async def switch_to_evidence(app: web.Application, *, user_id: UUID) -> LiveCall | None:
     """Somebody opened a socket: their live call, metered by evidence of both from now on."""
     async with connection(app) as conn:
-        switched = None
         if app[SETTINGS].call_meter == "auto":
-            switched = await service.require_evidence(conn, app[SETTINGS], user_id=user_id)
+            await service.require_evidence(conn, app[SETTINGS], user_id=user_id)
         call_id = await service.find_active_call(conn, user_id=user_id)
-    if switched is not None:
-        app[LIVE].forget(switched)  # its meter starts again from what the wall clock has counted
-    if call_id is None:
-        return None
+        if call_id is None:
+            return None
+        call = await service.get_call(conn, call_id=call_id)
     try:
-        return await find(app, call_id=call_id, user_id=user_id)
+        live = await find(app, call_id=call_id, user_id=user_id)
     except RomanticError:
         return None  # it ended a moment ago
+    if call["metered_by"] == "evidence":
+        live.meter_by_evidence(call)
+    return live
 
 
 NODE = web.AppKey("NODE", str)

@@ -1,6 +1,8 @@
 """The live calls of this process: their rooms, their monitors, and which call a person is in."""
 
 import asyncio
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict
 from time import monotonic
 from typing import Any
@@ -8,7 +10,8 @@ from uuid import UUID
 
 from aiohttp import web
 
-from romantic.calls.meter import Meter, MeterRules, Snapshot
+from romantic.calls.evidence import MeterRules
+from romantic.calls.meter import Change, Meter, Snapshot
 from romantic.calls.monitor import Monitor
 from romantic.calls.room import Room
 from romantic.db import Row
@@ -32,11 +35,14 @@ class LiveCall:
         self.answered: bool = call["status"] == "answered"
         self.metered_by: str = call["metered_by"]
         self.balance: int | None = None
+        self.changes: deque[Change] = deque()  # moves of the meter that are not committed yet
         self.warnings: set[tuple[str, int]] = set()
         self.saved_at = self.told_at = 0.0
+        self.told_levels: tuple[str, ...] = ()
         self.lock = asyncio.Lock()
         self._hub = hub
         parties = (self.caller_id, self.receiver_id)
+        self._rules = rules
         self.room = Room(self.id, parties)
         self.monitor = Monitor(_meter(call, parties, rules), parties, ping=self._ping)
         self.room.monitor = self.monitor
@@ -50,6 +56,24 @@ class LiveCall:
     def meter(self) -> Meter:
         return self.monitor.meter
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Of both people, in the order of the parties."""
+        return tuple(self.meter.level(party) for party in self.parties)
+
+    @property
+    def evidence_level(self) -> str | None:
+        """The weaker of the two; None for a call that never connected."""
+        if self.meter.started_at is None:
+            return None
+        return "E2" if all(self.meter.level(party) == "E2" for party in self.parties) else "E1"
+
+    def meter_by_evidence(self, call: Row) -> None:
+        """Somebody opened a socket: from what the wall clock has counted, the meter wants proof of both."""
+        if self.metered_by != "evidence" and call["meter"]:
+            self.monitor.meter = _meter(call, self.parties, self._rules)
+        self.metered_by = "evidence"
+
     def tell(self, event: Event) -> None:
         """Tell every phone of both people, in the room or not."""
         for party in self.parties:
@@ -62,7 +86,7 @@ class LiveCall:
         self._hub.send(user_id, Event("monitor-ping", {"callId": self.id, "n": n}, Kind.VOLATILE))
 
     def _recall(self, call: Row) -> None:
-        """Take up offer and answer as they were stored; what its receiver may not have seen waits for them."""
+        """Take up the stored offer and answer; what its receiver may not have seen waits for them."""
         offer, answer = call.get("webrtc_offer"), call.get("webrtc_answer")
         if offer:
             self.monitor.send(Event("webrtc-offer", {}))
@@ -81,7 +105,7 @@ def _meter(call: Row, parties: tuple[UUID, UUID], rules: MeterRules) -> Meter:
     if call.get("meter"):
         snapshot = Snapshot(**{**call["meter"], "levels": tuple(call["meter"]["levels"])})
         return Meter.restore(parties, rules, snapshot, at=monotonic())
-    return Meter(parties, rules)
+    return Meter(parties, rules, ringing=call["status"] != "answered")
 
 
 class LiveCalls:
@@ -100,7 +124,7 @@ class LiveCalls:
         self._by_id: dict[UUID, LiveCall] = {}
         self._by_user: dict[UUID, LiveCall] = {}
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[LiveCall]:
         return iter(tuple(self._by_id.values()))
 
     def __len__(self) -> int:
@@ -123,10 +147,14 @@ class LiveCalls:
     def of_user(self, user_id: UUID) -> LiveCall | None:
         return self._by_user.get(user_id)
 
-    def answered(self, live: LiveCall) -> None:
-        """From now on both are pinged, and expired tokens do not cut them off."""
+    def answered(self, live: LiveCall) -> bool:
+        """From now on both are pinged and expired tokens do not cut them off; False if it is over."""
+        if self._by_id.get(live.id) is not live:
+            return False
         live.answered = True
+        live.meter.pick_up(at=monotonic())
         self._hub.in_call.update(live.parties)
+        return True
 
     def forget(self, call_id: UUID) -> LiveCall | None:
         live = self._by_id.pop(call_id, None)

@@ -1,34 +1,15 @@
 """The billable clock of one call: a state machine over instants, with no clock, socket or SQL inside."""
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Literal, Self
 from uuid import UUID
 
+from romantic.calls.evidence import Level, MeterRules, Party, Via
+
 Pair = tuple[UUID, UUID]
-Level = Literal["E1", "E2"]
-Via = Literal["ws", "udp"]
 State = Literal["waiting", "billing", "suspect", "ended"]
 Reason = Literal["disconnected", "unstable"]
-
-HISTORY = 40  # readings kept per party: ten seconds before a gap and the longest gap, at one a second
-PACE_SECONDS = 10.0  # the pace of media before a gap is taken over this long
-CARRIED_SHARE = 0.2  # of that pace must arrive across a gap for the gap to be billed
-MAX_RX = 2**63  # counters are a stranger's word; beyond this they would not survive becoming a float
-
-
-@dataclass(frozen=True, slots=True)
-class MeterRules:
-    """How long silence is believed. E1 is life on the socket, E2 a beat of the monitor."""
-
-    suspect_seconds: float = 12.0  # E1: evidence is this fresh
-    disconnect_seconds: float = 30.0  # E1: no evidence for this long ends the call
-    dead_seconds: float = 3.5  # E2: a beat is this fresh
-    grace_seconds: float = 15.0  # E2: suspect for this long ends the call
-    flow_seconds: float = 6.0  # E2: received media has grown within, where it is reported
-    max_gaps: int = 6
-    require_monitor: bool = False  # E1 alone is never alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,50 +40,6 @@ class Snapshot:
     answer_relayed: bool
 
 
-@dataclass(slots=True)
-class Party:
-    """What one of the two people has shown. `rx` is its own word; the instants are ours."""
-
-    user_id: UUID
-    rules: MeterRules
-    joined: bool = False
-    level: Level = "E1"
-    via: Via | None = None
-    seen: float = -inf  # last evidence at its level
-    rx: int | None = None
-    grew_at: float = -inf  # when rx last grew
-    grown: int = 0  # sum of the growth, blind to counters that start over
-    readings: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=HISTORY))
-
-    def is_alive(self, *, at: float) -> bool:
-        if self.level == "E1":
-            return not self.rules.require_monitor and at - self.seen <= self.rules.suspect_seconds
-        flows = self.rx is None or at - self.grew_at <= self.rules.flow_seconds
-        return flows and at - self.seen <= self.rules.dead_seconds
-
-    def proof(self) -> float:
-        """The last instant at which this party was surely there."""
-        return self.seen if self.rx is None else min(self.seen, self.grew_at + self.rules.flow_seconds)
-
-    def read(self, rx: int, *, at: float, trusted: bool) -> None:
-        """Note a counter of received bytes; `trusted` lets the first reading open the flow window."""
-        rx = max(0, min(rx, MAX_RX))
-        growth = 0 if self.rx is None else max(0, rx - self.rx)
-        if growth or (self.rx is None and trusted):
-            self.grew_at = at
-        self.rx = rx
-        self.grown += growth
-        self.readings.append((at, self.grown))
-
-    def carried(self, *, since: float) -> bool:
-        """Whether media kept arriving after `since` at a fair share of the pace it had before."""
-        before = [reading for reading in self.readings if since - PACE_SECONDS <= reading[0] <= since]
-        if not before:
-            return False
-        (t0, n0), (t1, n1), (t2, n2) = before[0], before[-1], self.readings[-1]
-        return 0 < CARRIED_SHARE * (n1 - n0) * (t2 - t1) <= (n2 - n1) * (t1 - t0)
-
-
 class Meter:
     """Bills only the time that both parties prove, so one alone can shorten or end it, never inflate it.
 
@@ -110,12 +47,13 @@ class Meter:
     before the tick of the same instant, tick at least once a second, and act on what the tick returns.
     """
 
-    def __init__(self, parties: Pair, rules: MeterRules) -> None:
+    def __init__(self, parties: Pair, rules: MeterRules, *, ringing: bool = False) -> None:
         self.rules = rules
         self.state: State = "waiting"
         self.gaps = 0
         self.started_at: float | None = None
         self._parties = {user_id: Party(user_id, rules) for user_id in parties}
+        self._ringing = ringing
         self._offer_relayed = self._answer_relayed = False
         self._latest = -inf
         self._billed = 0.0  # intervals that are closed
@@ -124,6 +62,11 @@ class Meter:
         self._suspected_at = 0.0  # when the silence was noticed
         self._missing: UUID | None = None
         self._changes: list[Change] = []
+
+    def pick_up(self, *, at: float) -> None:
+        """The call is answered: what both showed while it rang was free, and counts from here."""
+        self._ringing = False
+        self._recover(at=self._advance(at))
 
     def join(self, user_id: UUID, *, at: float) -> None:
         self._parties[user_id].joined = True
@@ -200,6 +143,11 @@ class Meter:
             return self._suspected_at + self.rules.grace_seconds
         last = self._suspected_at if party.seen == -inf else party.seen
         return last + self.rules.disconnect_seconds
+
+    def seen_at(self, user_id: UUID) -> float | None:
+        """The last evidence of a party at its level."""
+        seen = self._parties[user_id].seen
+        return None if seen == -inf else seen
 
     def level(self, user_id: UUID) -> Level:
         return self._parties[user_id].level
@@ -286,9 +234,13 @@ class Meter:
             return
         if self.state == "suspect":
             self._resume(at=at)
-        elif self._offer_relayed and self._answer_relayed and all(p.joined for p in self._parties.values()):
+        elif self._is_set_up():
             self.state, self.started_at, self._opened_at = "billing", at, at
             self._changes.append(Change("started", at))
+
+    def _is_set_up(self) -> bool:
+        is_agreed = self._offer_relayed and self._answer_relayed
+        return not self._ringing and is_agreed and all(party.joined for party in self._parties.values())
 
     def _resume(self, *, at: float) -> None:
         gap = at - self._paused_at

@@ -1,7 +1,7 @@
-"""The clock of the calls: ticks every meter of this process, writes it down, charges blocks, and sweeps deadlines.
+"""The clock of the calls: ticks every meter of this process, writes it down and charges blocks.
 
-Whatever it decides is committed before a phone hears of it, and any process can take over from any other:
-deadlines and the meters' last words stand in PostgreSQL.
+Whatever it decides is committed before a phone hears of it. A move that cannot be committed is tried again at
+the next tick: nothing a meter said is ever lost.
 """
 
 import asyncio
@@ -19,9 +19,10 @@ from romantic.calls.conduct import NODE
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.meter import Change
 from romantic.calls.service import Ending
+from romantic.calls.sweeper import Sweeper
 from romantic.coins import service as coins
 from romantic.coins.errors import InsufficientCoins
-from romantic.db import DatabaseBusy, Row, connection, transaction
+from romantic.db import DatabaseBusy, connection
 from romantic.realtime import HUB, Event, Kind
 from romantic.settings import SETTINGS
 
@@ -41,16 +42,12 @@ class Metering:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Look at every live call, and at everybody's deadlines, each tick; for ever."""
+        """Look at every live call each tick; for ever."""
         while True:
             await asyncio.sleep(self._settings.call_tick_seconds)
             for live in self._app[LIVE]:
                 if live.answered and live.metered_by == "evidence" and not live.lock.locked():
                     self._start(self._look(live))
-            try:
-                await self._sweep()
-            except DatabaseBusy as error:
-                log.warning("sweep.skipped", reason=str(error))
 
     def _start(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(job)
@@ -72,23 +69,32 @@ class Metering:
             seen = self._app[HUB].last_seen(party)
             if seen is not None:
                 live.monitor.touch(party, at=seen)
-        for change in live.monitor.tick(at):
-            await self._act(live, change)
-        if self._app[LIVE].get(live.id) is not live:
-            return
+        live.changes.extend(live.monitor.tick(at))
+        while live.changes:
+            await self._act(live, live.changes[0])
+            if not self._is_known(live):
+                return
+            live.changes.popleft()
         if live.meter.state == "billing":
             await self._bill(live, at)
+        if not self._is_known(live):
+            return
         if at - live.saved_at >= self._settings.call_snapshot_seconds and live.meter.started_at is not None:
             await self._save(live)
-        if live.meter.started_at is not None and at - live.told_at >= METER_EVENT_SECONDS:
+        is_due = at - live.told_at >= METER_EVENT_SECONDS or live.levels != live.told_levels
+        if live.meter.started_at is not None and is_due:
             self._tell_meter(live, live.meter.state)
 
+    def _is_known(self, live: LiveCall) -> bool:
+        return self._app[LIVE].get(live.id) is live
+
     async def _act(self, live: LiveCall, change: Change) -> None:
+        """Commit a move of the meter, then tell the phones."""
+        if change.kind == "ended":
+            await self._end(live, change.reason or "disconnected")
+            return
         if change.kind == "started":
             await self._connected(live, change)
-        elif change.kind == "ended":
-            await conduct.end(self._app, call_id=live.id, ending=Ending(change.reason or "disconnected"))
-            return
         else:
             await self._interrupted(live, change)
         self._tell_meter(live, "billing" if change.kind == "started" else change.kind)
@@ -97,11 +103,16 @@ class Metering:
         """Row 7 of the state machine: the billing clock starts."""
         async with connection(self._app) as conn:
             started_at = await conn.value(
-                sql.set_started, call_id=live.id, seconds_ago=max(0.0, monotonic() - change.at)
+                sql.set_started,
+                call_id=live.id,
+                seconds_ago=max(0.0, monotonic() - change.at),
+                meter=live.snapshot(),
+                node=self._app[NODE],
+                rejoin_seconds=self._settings.call_rejoin_seconds,
             )
-        await self._save(live)
-        evidence = "E2" if all(live.meter.level(party) == "E2" for party in live.parties) else "E1"
-        live.tell(Event("call-connected", {"callId": live.id, "startedAt": started_at, "evidence": evidence}))
+        if started_at is not None and self._is_known(live):
+            data = {"callId": live.id, "startedAt": started_at, "evidence": live.evidence_level}
+            live.tell(Event("call-connected", data))
 
     async def _interrupted(self, live: LiveCall, change: Change) -> None:
         """Rows 10: somebody fell silent, or came back."""
@@ -116,10 +127,14 @@ class Metering:
                 sql.add_call_event, call_id=live.id, event=name, user_id=change.user_id, detail=detail
             )
         await self._save(live)
-        live.tell(Event(name, data, Kind.WITH_CALL))
+        if self._is_known(live):
+            live.tell(Event(name, data, Kind.WITH_CALL))
 
     def _tell_meter(self, live: LiveCall, state: str) -> None:
         live.told_at = at = monotonic()
+        live.told_levels = live.levels
+        if not self._is_known(live):
+            return
         data = {
             "callId": live.id,
             "state": state,
@@ -132,8 +147,6 @@ class Metering:
     async def _save(self, live: LiveCall) -> None:
         """Write the meter down, so that any process can settle the call."""
         at = live.saved_at = monotonic()
-        ages = [max(0.0, at - (self._app[HUB].last_seen(party) or at)) for party in live.parties]
-        levels = {live.meter.level(party) for party in live.parties}
         async with connection(self._app) as conn:
             await conn.run(
                 sql.save_meter,
@@ -141,21 +154,27 @@ class Metering:
                 meter=live.snapshot(),
                 node=self._app[NODE],
                 gaps=live.meter.gaps,
-                evidence_level="E2" if levels == {"E2"} else "E1",
+                evidence_level=live.evidence_level,
                 p2p_claimed=live.monitor.p2p_claimed,
-                caller_seconds_ago=ages[0],
-                receiver_seconds_ago=ages[1],
+                caller_seconds_ago=self._silence(live, live.caller_id, at),
+                receiver_seconds_ago=self._silence(live, live.receiver_id, at),
                 rejoin_seconds=self._settings.call_rejoin_seconds,
             )
+
+    @staticmethod
+    def _silence(live: LiveCall, party: UUID, at: float) -> float | None:
+        seen_at = live.meter.seen_at(party)
+        return None if seen_at is None else max(0.0, at - seen_at)
 
     async def _bill(self, live: LiveCall, at: float) -> None:
         """Rows 12 and 13: the next block before it starts, warnings, and the two ends money and time set."""
         billable = live.meter.billable(at=at)
         if live.billing == "metered":
             paid_until = live.blocks_charged * live.block_seconds
-            if billable + self._settings.call_tick_seconds >= paid_until and not await self._charge(live):
-                if billable >= paid_until:
-                    await self._end(live, "insufficient_coins")
+            is_due = billable + self._settings.call_tick_seconds >= paid_until
+            is_paid = not is_due or await self._charge(live)
+            if not is_paid and billable >= paid_until:
+                await self._end(live, "insufficient_coins")
                 return
             await self._warn_of_balance(live, billable)
         self._warn(live, "max_duration", live.max_seconds - billable, (60,))
@@ -169,8 +188,10 @@ class Metering:
                 entry = await service.charge_block(conn, call_id=live.id, block=live.blocks_charged)
             except InsufficientCoins:
                 return False
-        if entry is None:
-            return True  # it ended elsewhere a moment ago
+            if entry is None:
+                # It ended elsewhere, or an earlier charge was committed without our hearing of it.
+                live.blocks_charged = (await service.get_call(conn, call_id=live.id))["blocks_charged"]
+                return True
         live.blocks_charged += 1
         live.balance = entry["balance_after"]
         coins.log_entry(entry)
@@ -208,40 +229,6 @@ class Metering:
     async def _end(self, live: LiveCall, reason: str) -> None:
         await conduct.end(self._app, call_id=live.id, ending=Ending(reason))
 
-    async def _sweep(self) -> None:
-        """Rows 5, 8, 11 and 15: end what is past its deadline, whoever was in charge of it."""
-        async with connection(self._app) as conn:
-            due = [row["id"] for row in await conn.all(sql.list_due_calls)]
-        for call_id in due:
-            try:
-                await self._expire(call_id)
-            except DatabaseBusy as error:
-                log.warning("sweep.delayed", call_id=str(call_id), reason=str(error))
-            except Exception:
-                log.exception("sweep.crashed", call_id=str(call_id))
-
-    async def _expire(self, call_id: UUID) -> None:
-        async with transaction(self._app) as conn:
-            call = await service.lock_call(conn, call_id=call_id)
-            ending = self._due(call)
-        if ending is not None:
-            await conduct.end(self._app, call_id=call_id, ending=ending)
-
-    def _due(self, call: Row) -> Ending | None:
-        """Why a call is over, judged by the row as it stands; None if somebody moved it meanwhile."""
-        if call["status"] in service.UNANSWERED:
-            return Ending("timeout") if call["is_ring_due"] else None
-        if call["status"] != "answered":
-            return None
-        if call["started_at"] is None:
-            return Ending("not_connected") if call["is_connect_due"] else None
-        if not call["is_tick_due"]:
-            return None
-        if call["metered_by"] == "wallclock":
-            return Ending("max_duration")
-        is_ours = self._app[LIVE].get(call["id"]) is not None
-        return None if is_ours else Ending("disconnected")
-
     async def stop(self) -> None:
         """Write every meter down for whoever takes over, and let what runs finish."""
         if self._tasks:
@@ -252,14 +239,12 @@ class Metering:
                     await self._save(live)
 
 
-METERING = web.AppKey("METERING", Metering)
-
-
 async def metering(app: web.Application) -> AsyncIterator[None]:
-    app[METERING] = Metering(app)
-    task = asyncio.create_task(app[METERING].run())
+    """Meters and sweeper while the application runs."""
+    clock, sweeper = Metering(app), Sweeper(app)
+    tasks = [asyncio.create_task(clock.run()), asyncio.create_task(sweeper.run())]
     yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    await app[METERING].stop()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await clock.stop()

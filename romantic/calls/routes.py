@@ -14,6 +14,7 @@ from romantic.calls.schemas import (
     InitiateBody,
     RejectBody,
     call_view,
+    ended_view,
     history_view,
 )
 from romantic.calls.service import Ending
@@ -70,7 +71,7 @@ async def end(request: web.Request, *, call_id: UUID, duration: Any, reason: str
         client_duration=_claim(duration),
     )
     over = await conduct.end(request.app, call_id=call_id, ending=ending)
-    data = conduct.ended_view(over.call) | {"newBalance": over.balance}
+    data = ended_view(over.call) | {"newBalance": over.balance}
     return ok(data, "Call ended successfully")
 
 
@@ -114,6 +115,7 @@ async def get_call(request: web.Request, *, call_id: UUID) -> web.Response:
     user_id = request[PRINCIPAL].id
     async with connection(request.app) as conn:
         call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
+    conduct.touch(request.app, call_id=call_id, user_id=user_id)
     return ok({"call": call_view(call)}, "Call retrieved successfully")
 
 

@@ -128,6 +128,14 @@ class MonitorBeat(CallEvent):
     q = fields.Raw(load_default=None, allow_none=True)
 
 
+def shown_reason(row: Row) -> str | None:
+    """The end reason as the two people may read it: a block looks like any other ending."""
+    if row["end_reason"] == "blocked":
+        return "disconnected" if row["status"] == "ended" else "timeout"
+    reason: str | None = row["end_reason"]
+    return reason
+
+
 def history_view(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
@@ -135,7 +143,7 @@ def history_view(row: Row) -> dict[str, Any]:
         "receiverId": row["receiver_id"],
         "callType": row["call_type"],
         "status": row["status"],
-        "endReason": row["end_reason"],
+        "endReason": shown_reason(row),
         "duration": row["duration_seconds"],
         "coinsSpent": row["coins_spent"],
         "coinsEarned": row["coins_earned"],
@@ -157,4 +165,19 @@ def call_view(row: Row) -> dict[str, Any]:
         "evidenceLevel": row["evidence_level"],
         "gaps": row["gaps"],
         "endedBy": row["ended_by"],
+    }
+
+
+def ended_view(call: Row) -> dict[str, Any]:
+    """The numbers of a finished call, the same for both sides."""
+    return {
+        "roomId": call["webrtc_room_id"],
+        "callId": call["id"],
+        "status": call["status"],
+        "endReason": shown_reason(call),
+        "duration": call["duration_seconds"],
+        "coinsSpent": call["coins_spent"],
+        "coinsEarned": call["coins_earned"],
+        "refunded": call["coins_refunded"],
+        "endedBy": call["ended_by"],
     }

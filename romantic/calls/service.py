@@ -1,4 +1,4 @@
-"""The life of a call in the database. Every move is one statement; money moves with the status it pays for."""
+"""The life of a call in the database. Every move is one statement, and money moves with it."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,7 +9,7 @@ from romantic.calls.billing import Settlement, give_back, settle
 from romantic.calls.errors import CallGlare, CallNotFound, InvalidCallState, UserBusy
 from romantic.coins.service import paying
 from romantic.db import Connection, Row, UniqueConflict, load_queries
-from romantic.errors import InvalidInput, RateLimited, UserUnavailable
+from romantic.errors import Forbidden, InvalidInput, RateLimited, UserUnavailable
 from romantic.settings import Settings
 
 sql = load_queries("calls")
@@ -39,7 +39,13 @@ class Ending:
 
 
 async def initiate(
-    conn: Connection, settings: Settings, *, caller_id: UUID, receiver_id: UUID, call_type: str, by_evidence: bool
+    conn: Connection,
+    settings: Settings,
+    *,
+    caller_id: UUID,
+    receiver_id: UUID,
+    call_type: str,
+    by_evidence: bool,
 ) -> Row:
     """Ring the receiver and charge the caller the price, or refuse and charge nothing.
 
@@ -91,7 +97,11 @@ async def _refuse(conn: Connection, facts: Row | None, *, caller_id: UUID, recei
         raise RateLimited("They did not answer. Try again later.", retry_after=RING_AGAIN_SECONDS)
     live = await conn.all(sql.find_live_calls_of, caller_id=caller_id, receiver_id=receiver_id)
     for call in live:
-        if call["caller_id"] == receiver_id and call["receiver_id"] == caller_id and call["status"] in UNANSWERED:
+        if (
+            call["caller_id"] == receiver_id
+            and call["receiver_id"] == caller_id
+            and call["status"] in UNANSWERED
+        ):
             raise CallGlare(call_id=call["id"])
     if own := [call for call in live if call["user_id"] == caller_id]:
         raise UserBusy("You are in another call.", call_id=own[0]["id"])
@@ -126,7 +136,7 @@ async def ring(conn: Connection, *, call_id: UUID, user_id: UUID) -> Row | None:
 async def accept(
     conn: Connection, settings: Settings, *, call_id: UUID, user_id: UUID, by_evidence: bool, node: str
 ) -> Row:
-    """Answer; the first device wins. Raises CallNotFound, InvalidCallState."""
+    """Answer; the first device wins. Raises CallNotFound, Forbidden, InvalidCallState."""
     row = await conn.one(
         sql.accept_call,
         call_id=call_id,
@@ -136,13 +146,13 @@ async def accept(
         node=node,
     )
     if row is None:
-        await _wrong_state(conn, call_id=call_id, user_id=user_id)
+        await _refuse_move(conn, call_id=call_id, user_id=user_id)
     assert row is not None
     return row
 
 
 async def end_unanswered(
-    conn: Connection, *, call_id: UUID, status: str, reason: str, by: UUID | None, only_if_due: bool = False
+    conn: Connection, *, call_id: UUID, status: str, reason: str, by: UUID | None
 ) -> bool:
     """End a call nobody answered and refund it in full; False if it was no longer unanswered."""
     done = await conn.one(
@@ -151,22 +161,24 @@ async def end_unanswered(
         status=status,
         end_reason=reason,
         ended_by=by,
-        only_if_due=only_if_due,
     )
     return done is not None
 
 
 async def reject(conn: Connection, *, call_id: UUID, user_id: UUID) -> None:
-    """Decline; only the receiver may. Raises CallNotFound, InvalidCallState."""
+    """Decline; only the receiver may. Raises CallNotFound, Forbidden, InvalidCallState."""
     call = await get_call_of(conn, call_id=call_id, user_id=user_id)
     if call["receiver_id"] != user_id or not await end_unanswered(
         conn, call_id=call_id, status="rejected", reason="rejected", by=user_id
     ):
-        await _wrong_state(conn, call_id=call_id, user_id=user_id)
+        await _refuse_move(conn, call_id=call_id, user_id=user_id)
 
 
-async def _wrong_state(conn: Connection, *, call_id: UUID, user_id: UUID) -> None:
+async def _refuse_move(conn: Connection, *, call_id: UUID, user_id: UUID) -> None:
+    """Say why a call could not be answered or declined."""
     call = await get_call_of(conn, call_id=call_id, user_id=user_id)
+    if call["status"] in UNANSWERED and call["receiver_id"] != user_id:
+        raise Forbidden("Only the person who is called can do this.")
     raise InvalidCallState(status=call["status"])
 
 
@@ -201,9 +213,11 @@ async def end_answered(conn: Connection, settings: Settings, call: Row, ending: 
 
 
 def metered_seconds(call: Row, ending: Ending) -> float:
-    """What counts: the meter of this process, else what the last one wrote down, else the server's wall clock."""
+    """What counts: the meter of this process, else what the last one wrote down; or the wall clock."""
     if call["metered_by"] == "wallclock":
-        return min(float(call["seconds_since_start"] or 0.0), call["max_seconds"])
+        # An end that waited for the answer to commit may have begun before it: never below zero.
+        seconds: float = min(max(0.0, call["seconds_since_start"] or 0.0), call["max_seconds"])
+        return seconds
     if ending.seconds is not None:
         return ending.seconds
     return float(call["meter"]["billed_seconds"]) if call["meter"] else 0.0
@@ -249,15 +263,14 @@ async def charge_block(conn: Connection, *, call_id: UUID, block: int) -> Row | 
         return await conn.one(sql.charge_block, call_id=call_id, block=block)
 
 
-async def require_evidence(conn: Connection, settings: Settings, *, user_id: UUID) -> UUID | None:
+async def require_evidence(conn: Connection, settings: Settings, *, user_id: UUID) -> None:
     """The user opened a socket during a call: from now on its meter wants evidence of both sides."""
-    call_id: UUID | None = await conn.value(
-        sql.require_evidence, user_id=user_id, rejoin_seconds=settings.call_rejoin_seconds
-    )
-    return call_id
+    await conn.run(sql.require_evidence, user_id=user_id, rejoin_seconds=settings.call_rejoin_seconds)
 
 
-async def list_calls(conn: Connection, *, user_id: UUID, page_size: int, page_offset: int) -> tuple[list[Row], int]:
+async def list_calls(
+    conn: Connection, *, user_id: UUID, page_size: int, page_offset: int
+) -> tuple[list[Row], int]:
     """One page of the history, newest first, and the number of calls in all."""
     rows = await conn.all(sql.list_calls, user_id=user_id, page_size=page_size, page_offset=page_offset)
     return rows, await conn.value(sql.count_calls, user_id=user_id)

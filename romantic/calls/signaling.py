@@ -23,6 +23,7 @@ from romantic.calls.schemas import (
     MonitorOffer,
     Offer,
     RoomEvent,
+    ended_view,
 )
 from romantic.calls.service import Ending
 from romantic.db import DatabaseBusy, connection
@@ -174,7 +175,7 @@ async def call_end(
     _check_identity(socket, user_id)
     ending = Ending("ice_failed" if reason == "ice_failed" else "user_hangup", by=socket.user_id)
     over = await conduct.end(socket.app, call_id=_call_id(room_id), ending=ending)
-    return conduct.ended_view(over.call) | {"newBalance": over.balance}
+    return ended_view(over.call) | {"newBalance": over.balance}
 
 
 async def call_ringing(socket: Socket, *, call_id: UUID) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The canonical line of a call: every coin of it explained in one place."""
 
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -19,14 +20,17 @@ def log_summary(call: Row, entries: list[Row], live: LiveCall | None) -> None:
     log.info(
         "call.summary",
         call_id=str(call["id"]),
+        room_id=call["webrtc_room_id"],
         caller_id=str(call["caller_id"]),
         receiver_id=str(call["receiver_id"]),
         call_type=call["call_type"],
         outcome=call["status"],
         end_reason=call["end_reason"],
         ended_by=str(call["ended_by"]) if call["ended_by"] else None,
-        initiated_at=call["created_at"].isoformat(),
-        ended_at=call["ended_at"].isoformat(),
+        initiated_at=_iso(call["created_at"]),
+        answered_at=_iso(call["answered_at"]),
+        connected_at=_iso(call["started_at"]),
+        ended_at=_iso(call["ended_at"]),
         ring_ms=_ms(call["ring_seconds"]),
         setup_ms=_ms(call["setup_seconds"]),
         duration_s=call["duration_seconds"],
@@ -34,12 +38,15 @@ def log_summary(call: Row, entries: list[Row], live: LiveCall | None) -> None:
         client_duration_s=claimed,
         duration_gap_s=gap,
         billing=call["billing"],
+        price=call["price"],
+        blocks_charged=call["blocks_charged"],
+        share=float(call["share"]),
         coins_charged=call["coins_charged"],
         coins_spent=call["coins_spent"],
         coins_refunded=call["coins_refunded"],
         coins_earned=call["coins_earned"],
         ledger_ids=[str(entry["id"]) for entry in entries],
-        gaps=call["gaps"],
+        gaps=call["gaps"] if call["evidence_level"] else None,
         evidence_level=call["evidence_level"],
         **_sides(live),
     )
@@ -50,6 +57,10 @@ def log_summary(call: Row, entries: list[Row], live: LiveCall | None) -> None:
             claimed_s=claimed,
             duration_s=call["duration_seconds"],
         )
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _ms(seconds: float | None) -> int | None:

@@ -3,29 +3,46 @@
 import argparse
 import asyncio
 import json
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
+from romantic.auth import otp
+from romantic.auth.phones import normalise
+from romantic.cli.faults import CommandFault
+from romantic.cli.stores import database
 from romantic.coins import service as coins
-from romantic.db import Database
+from romantic.db import Connection, Database
+from romantic.db.migrations import MigrationFault, pending
+from romantic.errors import RomanticError
 from romantic.settings import Settings, load_settings
+
+Result = TypeVar("Result")
+
+#: An audit reads everything: it may take longer than a request.
+STATEMENT_SECONDS = 600.0
 
 
 def add_to(commands: Any) -> None:
-    command = commands.add_parser("admin", help="work on the data: admin ledger check")
+    summary = "work on the data: admin ledger check, admin otp unlock PHONE"
+    command = commands.add_parser("admin", help=summary, description=summary)
     subjects = command.add_subparsers(required=True, metavar="subject")
     ledger = subjects.add_parser("ledger", help="prove that balances are the sum of their entries")
     ledger.add_argument("action", choices=("check",))
     ledger.add_argument("--json", action="store_true", help="for programs")
     ledger.set_defaults(run=check_ledger)
+    codes = subjects.add_parser("otp", help="let a number in again that too many wrong codes locked out")
+    codes.add_argument("action", choices=("unlock",))
+    codes.add_argument("phone", help="in international form, +15550100")
+    codes.set_defaults(run=unlock_number)
 
 
 def check_ledger(arguments: argparse.Namespace) -> int:
     """Exit code 0 when the ledger holds, 1 when a balance drifts or a call does not conserve its coins."""
-    audit = asyncio.run(_audit(_stores(load_settings())))
+    audit = _on_database(coins.audit)
     holds = not audit["drifting_users"] and not audit["faulty_calls"]
     if arguments.json:
         print(json.dumps({"holds": holds, **audit}, default=str))
@@ -34,30 +51,44 @@ def check_ledger(arguments: argparse.Namespace) -> int:
     return 0 if holds else 1
 
 
-def _stores(settings: Settings) -> Settings:
-    """The database of the settings, or the embedded one, whether or not the server is running on it."""
-    if settings.database_url:
-        return settings
-    from romantic.cli.stores import HOME
-    from romantic.dev.embedded import start_postgres
-
-    return replace(settings, database_url=start_postgres(HOME).dsn)
-
-
-async def _audit(settings: Settings) -> dict[str, Any]:
-    # An audit reads everything: it may take longer than a request.
-    database = Database(replace(settings, database_statement_seconds=600.0))
-    await database.start()
+def unlock_number(arguments: argparse.Namespace) -> int:
+    """Forget a number's wrong guesses; the limits on sending stay. The number is not printed in full."""
     try:
-        async with database.connection() as conn:
-            return await coins.audit(conn)
+        number = normalise(arguments.phone, strict=False)
+    except RomanticError as refusal:
+        raise CommandFault(str(refusal)) from None
+    forgotten = _on_database(lambda conn: otp.unlock(conn, phone_number=number))
+    masked = f"+***{number[-2:]}"
+    print(f"{masked}: wrong guesses forgotten." if forgotten else f"{masked} has no wrong guesses to forget.")
+    return 0
+
+
+def _on_database(work: Callable[[Connection], Coroutine[Any, Any, Result]]) -> Result:
+    """Do the work on the database of the settings or the embedded one, beside a running server or without."""
+    with database(load_settings(), must_exist=True) as settings:
+        try:
+            behind = pending(settings.database_url)
+        except MigrationFault as fault:
+            raise CommandFault(str(fault)) from None
+        if behind:
+            raise CommandFault(f"The database lacks {len(behind)} migrations: run.py migrate")
+        return asyncio.run(_connected(settings, work))
+
+
+async def _connected(settings: Settings, work: Callable[[Connection], Coroutine[Any, Any, Result]]) -> Result:
+    store = Database(replace(settings, database_statement_seconds=STATEMENT_SECONDS))
+    await store.start()
+    try:
+        async with store.connection() as conn:
+            return await work(conn)
     finally:
-        await database.stop()
+        await store.stop()
 
 
 def _show(audit: dict[str, Any], *, holds: bool) -> None:
     console = Console()
-    console.print(f"{audit['users']} users, {audit['entries']} entries, {audit['coins']} coins in circulation")
+    totals = "{users} users, {entries} entries, {coins} coins in circulation"
+    console.print(totals.format_map(audit))
     for title, rows in (
         ("Balances that are not the sum of their entries", audit["drifting_users"]),
         ("Calls that do not conserve their coins", audit["faulty_calls"]),

@@ -6,12 +6,10 @@ from typing import Any
 
 from romantic.settings import CONFIG, Settings, load_settings
 
-_SECRETS = ("secret", "pepper", "token", "credential", "_url", "test_numbers")
-_NOT_SECRET = ("public_base_url", "whatsapp_api_base_url", "ws_allow_query_token")
-
 
 def add_to(commands: Any) -> None:
-    command = commands.add_parser("config", help="check, show or explain the configuration")
+    summary = "check, show or explain the configuration"
+    command = commands.add_parser("config", help=summary, description=summary)
     command.add_argument("what", choices=("check", "show", "reference"))
     command.set_defaults(run=config)
 
@@ -26,13 +24,17 @@ def config(arguments: argparse.Namespace) -> int:
         print(f"The configuration holds ({settings.romantic_env}).")
         return 0
     for field in fields(Settings):
-        print(f"{field.name.upper()}={_shown(field.name, getattr(settings, field.name))}")
+        value = getattr(settings, field.name)
+        print(f"{field.name.upper()}={_shown(value) if field.repr else _hidden(value)}")
     return 0
 
 
-def _shown(name: str, value: object) -> str:
-    """Secrets are named, never printed."""
-    is_secret = name not in _NOT_SECRET and any(word in name for word in _SECRETS)
-    if is_secret and value:
-        return "(set)"
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _hidden(value: object) -> str:
+    """A field without repr is a secret: it is named, never printed."""
+    return "(set)" if value else ""

@@ -1,37 +1,49 @@
 """The commands of run.py."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 
-from romantic.cli import admin, config, reference
+from romantic.cli import admin, config
+from romantic.cli.faults import CommandFault
 from romantic.settings import SettingsFaulty
 
 EX_CONFIG = 78  # sysexits.h
 
 
 def main() -> None:
-    """Run one command; a faulty configuration is reported whole, without a traceback."""
+    """Run one command; what it cannot do, and a faulty configuration, is said without a traceback."""
     arguments = _parser().parse_args(sys.argv[1:] or ["serve"])
     try:
         code = arguments.run(arguments)
+        sys.stdout.flush()
     except SettingsFaulty as faulty:
         print("The configuration does not hold:", file=sys.stderr)
         for fault in faulty.faults:
             print(f"  {fault}", file=sys.stderr)
         code = EX_CONFIG
+    except CommandFault as fault:
+        print(fault, file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # whoever read us, such as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run.py", description="Romantic: dating and paid calls, realtime first.")
+    about = "Romantic: dating and paid calls, realtime first."
+    parser = argparse.ArgumentParser(prog="run.py", description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add(commands, "serve", _serve, "serve REST and sockets (the default)")
     _add(commands, "migrate", _migrate, "bring the database to the newest migration")
-    _add(commands, "demo", _demo, "the story of one paid call, with two real WebRTC clients, step by step")
-    _add(commands, "routes", reference.routes, "print every endpoint and socket event")
+    demo = _add(commands, "demo", _demo, "the story of one paid call between two real phones, step by step")
+    demo.add_argument("--url", help="a running development server; else one of its own, gone afterwards")
+    demo.add_argument("--seconds", type=float, default=12.0, help="how long the two talk; under 10 is free")
+    _add(commands, "routes", _routes, "print every endpoint and socket event")
     bench = _add(commands, "bench", _bench, "compare this server with Express + Socket.IO on this machine")
     bench.add_argument("--seconds", type=int, default=2, help="length of one round")
     bench.add_argument("--runs", type=int, default=5, help="rounds per scenario")
@@ -54,13 +66,13 @@ def _add(
 # Imported when asked for: a command must not pay for what another one needs.
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+def _serve(_: argparse.Namespace) -> int:
     from romantic.cli.serve import serve
 
     return serve()
 
 
-def _migrate(arguments: argparse.Namespace) -> int:
+def _migrate(_: argparse.Namespace) -> int:
     from romantic.cli.stores import migrate_now
 
     return migrate_now()
@@ -69,7 +81,13 @@ def _migrate(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from romantic.cli.demo import demo
 
-    return demo()
+    return demo(url=arguments.url, seconds=arguments.seconds)
+
+
+def _routes(_: argparse.Namespace) -> int:
+    from romantic.cli.reference import routes
+
+    return routes()
 
 
 def _bench(arguments: argparse.Namespace) -> int:

@@ -25,9 +25,12 @@ class Cursor(fields.Field[int]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
         try:
-            return int(base64.urlsafe_b64decode(str(value)).decode())
+            seq = int(base64.urlsafe_b64decode(str(value)).decode())
         except (ValueError, binascii.Error):
-            raise ma.ValidationError("Not a cursor of this list.") from None
+            seq = 0
+        if not 0 < seq < 2**63:
+            raise ma.ValidationError("Not a cursor of this list.")
+        return seq
 
     @staticmethod
     def of(seq: int) -> str:

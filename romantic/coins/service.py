@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 
 from romantic.coins.errors import AmountMismatch, InsufficientCoins, ReferenceNotFound
-from romantic.db import Connection, DatabaseRefusal, Row, load_queries
+from romantic.db import Connection, DatabaseRefusal, Row, UniqueConflict, load_queries
 from romantic.errors import IdempotencyKeyReused
 
 log = structlog.get_logger()
@@ -24,6 +24,11 @@ def paying() -> Iterator[None]:
         if refusal.code == "RM402":
             raise InsufficientCoins(**refusal.facts) from None
         if refusal.code == "RM422":
+            raise IdempotencyKeyReused from None
+        raise
+    except UniqueConflict as conflict:
+        # Two users under one key at the same moment: neither saw the other's entry.
+        if conflict.constraint == "coin_transactions_idempotency_key_key":
             raise IdempotencyKeyReused from None
         raise
 

@@ -52,8 +52,7 @@ def migrate(
     `-- no-transaction` holds one statement and runs outside a transaction.
     """
     wanted = read_migrations(folder)
-    with closing(psycopg2.connect(database_url, application_name="romantic-migrate")) as raw:
-        raw.autocommit = True
+    with closing(_connect(database_url)) as raw:
         with raw.cursor() as cursor:
             cursor.execute("SET statement_timeout = '15min'; SET lock_timeout = '5s'")
             _lock(cursor, wait_seconds)
@@ -67,11 +66,21 @@ def migrate(
 def pending(database_url: str, *, folder: Path = MIGRATIONS) -> list[str]:
     """The names that `migrate` would apply."""
     wanted = read_migrations(folder)
-    with closing(psycopg2.connect(database_url, application_name="romantic-migrate")) as raw:
-        raw.autocommit = True
+    with closing(_connect(database_url)) as raw:
         with raw.cursor() as cursor:
             cursor.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
             return _missing(cursor, wanted) if cursor.fetchone()[0] else list(wanted)
+
+
+def _connect(database_url: str) -> Any:
+    try:
+        raw = psycopg2.connect(database_url, application_name="romantic-migrate")
+    except psycopg2.OperationalError as error:
+        raise MigrationFault(f"the database cannot be reached: {str(error).strip()}") from error
+    except psycopg2.ProgrammingError:  # its text quotes the address, and with it the password
+        raise MigrationFault("DATABASE_URL is not the address of a PostgreSQL database") from None
+    raw.autocommit = True
+    return raw
 
 
 def _lock(cursor: Any, wait_seconds: float) -> None:
@@ -100,7 +109,10 @@ def _missing(cursor: Any, wanted: dict[str, str]) -> list[str]:
 def _apply(cursor: Any, name: str, statements: str) -> float:
     started = time.monotonic()
     alone = statements.startswith("-- no-transaction")
-    cursor.execute(statements if alone else f"BEGIN; {statements}")
+    try:
+        cursor.execute(statements if alone else f"BEGIN; {statements}")
+    except psycopg2.Error as error:
+        raise MigrationFault(f"{name} failed, nothing of it remains: {str(error).strip()}") from error
     seconds = time.monotonic() - started
     cursor.execute(
         "INSERT INTO schema_migrations (name, sha256, seconds) VALUES (%s, %s, %s)",

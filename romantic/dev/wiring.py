@@ -2,12 +2,9 @@
 
 from aiohttp import web
 
+from romantic.dev.demo import add_demo
 from romantic.dev.outbox import add_outbox
-from romantic.web import asset, page
-
-
-async def demo(request: web.Request) -> web.Response:
-    return page("demo.html", camera=True)
+from romantic.web import asset
 
 
 async def serve_asset(request: web.Request) -> web.Response:
@@ -16,5 +13,5 @@ async def serve_asset(request: web.Request) -> web.Response:
 
 def add_development(app: web.Application) -> None:
     add_outbox(app)
-    app.router.add_get("/demo", demo)
+    add_demo(app)
     app.router.add_get("/web/{name}", serve_asset)

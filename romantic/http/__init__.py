@@ -1,5 +1,6 @@
 """The HTTP shell: route tables, guards, limits, schemas and the envelope. It knows no product noun."""
 
+from romantic.http.client import client_ip, header_text
 from romantic.http.envelope import fail, ok
 from romantic.http.guards import (
     AUTHENTICATE,
@@ -11,16 +12,17 @@ from romantic.http.guards import (
     proven,
     signed_in,
 )
-from romantic.http.limits import LIMITER, Limit, Limiter, client_ip
+from romantic.http.limits import LIMITER, Limit, Limiter
 from romantic.http.paging import page_of
 from romantic.http.routing import Route, delete, get, mount, post, put
-from romantic.http.schema import PageQuery, Schema, WholeNumber, Words
+from romantic.http.schema import Digits, PageQuery, Schema, WholeNumber, Words
 
 __all__ = [
     "AUTHENTICATE",
     "LIMITER",
     "PRINCIPAL",
     "Authenticate",
+    "Digits",
     "Limit",
     "Limiter",
     "PageQuery",
@@ -35,6 +37,7 @@ __all__ = [
     "delete",
     "fail",
     "get",
+    "header_text",
     "mount",
     "ok",
     "page_of",

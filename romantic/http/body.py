@@ -57,7 +57,13 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
         raise ValueError("duplicate key")
-    for key, item in pairs:
-        if "\0" in key or (isinstance(item, str) and "\0" in item):
-            raise ValueError("NUL character")
+    if any("\0" in key or _has_nul(item) for key, item in pairs):
+        raise ValueError("NUL character")
     return value
+
+
+def _has_nul(value: Any) -> bool:
+    """PostgreSQL's text cannot hold it. Objects inside were looked at when they were read."""
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value

@@ -5,11 +5,11 @@ import time
 from contextlib import suppress
 
 import structlog
-from aiohttp import web
+from aiohttp import web, web_urldispatcher
 from aiohttp.http_exceptions import BadHttpMethod
 from aiohttp.web_protocol import RequestHandler
 
-from romantic.errors import BadRequest, InternalError, PayloadTooLarge, RomanticError
+from romantic.errors import BadRequest, ExpectationFailed, InternalError, PayloadTooLarge, RomanticError
 from romantic.http.envelope import fail
 from romantic.http.middleware import SECURITY_HEADERS
 from romantic.http.request_id import HEADER, new_request_id
@@ -40,10 +40,16 @@ def _answer_in_envelope(
         log.error("http.crashed", exc_info=exc)
     elif not isinstance(exc, BadHttpMethod):
         log.info("http.malformed", reason=type(exc).__name__)
-    request_id = new_request_id()
-    response = fail(_named(status), request_id)
-    response.headers.update(SECURITY_HEADERS | {HEADER: request_id})
+    response = _enveloped(_named(status))
     response.force_close()
+    return response
+
+
+def _enveloped(refusal: RomanticError) -> web.Response:
+    """An answer that no middleware will dress."""
+    request_id = new_request_id()
+    response = fail(refusal, request_id)
+    response.headers.update(SECURITY_HEADERS | {HEADER: request_id})
     return response
 
 
@@ -54,6 +60,21 @@ def _named(status: int) -> RomanticError:
 
 
 RequestHandler.handle_error = _answer_in_envelope  # type: ignore[method-assign]
+
+_continue = web_urldispatcher._default_expect_handler
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """Expect: 100-continue goes on; any other expectation is refused before the middlewares see it."""
+    try:
+        await _continue(request)
+    except web.HTTPExpectationFailed:
+        return _enveloped(ExpectationFailed())
+    return None
+
+
+# Routes take it from here unless they name their own, also those that answer 404 and 405.
+web_urldispatcher._default_expect_handler = _expect  # type: ignore[assignment]
 
 
 class SlowHeaderWatch:

@@ -6,6 +6,7 @@ leaves the key locked for 60 s; what the retry may then do twice is bounded by t
 """
 
 import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from romantic.db import connection, load_queries
 from romantic.errors import IdempotencyKeyReused, InvalidInput, RequestInFlight, RomanticError
-from romantic.http.envelope import encode, fail, respond
+from romantic.http.envelope import fail, respond
 from romantic.http.limits import subject_of
 from romantic.http.request_id import REQUEST_ID
 
@@ -28,7 +29,7 @@ async def once(
 ) -> web.StreamResponse:
     """Serve the request, or replay the stored answer of its first run."""
     scope = {"subject": subject_of(request), "route": _route(request), "key": _key(request)}
-    fingerprint = hashlib.sha256(encode([str(request.rel_url), body])).digest()
+    fingerprint = hashlib.sha256(json.dumps([str(request.rel_url), body], sort_keys=True).encode()).digest()
     async with connection(request.app) as conn:
         if not await conn.value(sql.claim_key, fingerprint=fingerprint, **scope):
             return _replay(await conn.one(sql.find_key, **scope), fingerprint)
@@ -78,7 +79,7 @@ def _route(request: web.Request) -> str:
 
 def _key(request: web.Request) -> str:
     key = request.headers[HEADER].strip().strip('"')
-    if not 0 < len(key) <= LONGEST_KEY or "\0" in key:
+    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
         fault = {"path": HEADER, "code": "invalid", "message": f"1 to {LONGEST_KEY} characters."}
         raise InvalidInput(fields=[fault])
     return key

@@ -4,7 +4,7 @@ When Redis is away, comfort classes count in this process and classes that guard
 PostgreSQL (fail open, fail closed); what that costs and why is in this room's README.
 """
 
-import ipaddress
+import math
 import time
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
 from romantic.db import DATABASE, load_queries
 from romantic.errors import RateLimited
+from romantic.http.client import client_ip, network_of
 from romantic.http.guards import PRINCIPAL
 from romantic.redis import RedisAway, RedisClient
 from romantic.settings import SETTINGS
@@ -41,6 +42,10 @@ MONEY = Limit("money", 20, 60, closed=True)
 CALLS = Limit("calls", 10, 60)
 SIGNALING = Limit("signaling", 120, 60)
 SOCKETS = Limit("sockets", 20, 60)
+LIKES = Limit("like", 200, 86_400)
+REPORTS = Limit("report", 10, 3600)
+EXPORTS = Limit("export", 5, 3600)
+ADMIN = Limit("admin", 120, 60, closed=True)
 UNLIMITED = Limit("unlimited", 0, 0)
 
 
@@ -57,50 +62,51 @@ class Limiter:
         """Count one; raises RateLimited with `Retry-After` beyond the limit."""
         if limit is UNLIMITED or not self._app[SETTINGS].rate_limits:
             return
-        if not await self._admits(limit, subject):
+        wait = await self._wait(limit, subject)
+        if wait is not None:
             raise RateLimited(
-                retry_after=limit.seconds / limit.hits if limit.seconds <= 60 else limit.seconds / 2,
-                headers=_headers(limit),
-                limit=limit.hits,
-                window_seconds=limit.seconds,
+                retry_after=wait, headers=_headers(limit, wait), limit=limit.hits, window_seconds=limit.seconds
             )
 
-    async def _admits(self, limit: Limit, subject: str) -> bool:
-        item = limits.RateLimitItemPerSecond(limit.hits, limit.seconds, namespace=f"limit:{limit.name}")
-        if self._redis is not None and self._shared is not None:
+    async def _wait(self, limit: Limit, subject: str) -> float | None:
+        """Count one hit; None if it is within the limit, else the seconds until one may be again."""
+        redis, shared = self._redis, self._shared
+        if redis is not None and shared is not None:
             try:
-                return await self._redis.guarded(lambda: self._count(self._shared, item, subject))
+                return await redis.guarded(lambda: _count(shared, limit, subject))
             except RedisAway:
                 pass
-        if limit.closed and self._redis is not None:
+        if limit.closed and redis is not None:
             return await self._count_in_postgres(limit, subject)
-        return await self._count(self._local, item, subject)
+        return await _count(self._local, limit, subject)
 
-    @staticmethod
-    async def _count(
-        counter: SlidingWindowCounterRateLimiter, item: limits.RateLimitItem, subject: str
-    ) -> bool:
-        return bool(await counter.hit(item, subject))
-
-    async def _count_in_postgres(self, limit: Limit, subject: str) -> bool:
+    async def _count_in_postgres(self, limit: Limit, subject: str) -> float | None:
         async with self._app[DATABASE].connection() as conn:
             hits = await conn.value(
                 sql.count_hit, subject=f"{limit.name}:{subject}", window_seconds=limit.seconds
             )
-        return int(hits) <= limit.hits
+        return None if hits <= limit.hits else limit.seconds - time.time() % limit.seconds
+
+
+async def _count(counter: SlidingWindowCounterRateLimiter, limit: Limit, subject: str) -> float | None:
+    item = limits.RateLimitItemPerSecond(limit.hits, limit.seconds, namespace=f"limit:{limit.name}")
+    if await counter.hit(item, subject):
+        return None
+    return float((await counter.get_window_stats(item, subject)).reset_time - time.time())
 
 
 LIMITER = web.AppKey("LIMITER", Limiter)
 
 
-def _headers(limit: Limit) -> dict[str, str]:
+def _headers(limit: Limit, wait: float) -> dict[str, str]:
     # RateLimit header fields for HTTP, IETF draft-ietf-httpapi-ratelimit-headers.
+    seconds = max(1, math.ceil(wait))
     return {
         "RateLimit-Policy": f'"{limit.name}";q={limit.hits};w={limit.seconds}',
-        "RateLimit": f'"{limit.name}";r=0;t={limit.seconds}',
+        "RateLimit": f'"{limit.name}";r=0;t={seconds}',
         "X-RateLimit-Limit": str(limit.hits),
         "X-RateLimit-Remaining": "0",
-        "X-RateLimit-Reset": str(int(time.time()) + limit.seconds),
+        "X-RateLimit-Reset": str(int(time.time()) + seconds),
     }
 
 
@@ -110,38 +116,3 @@ def subject_of(request: web.Request) -> str:
     if principal is not None:
         return str(principal.user_id or principal.session_id)
     return network_of(client_ip(request))
-
-
-def network_of(address: str) -> str:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if parsed.version == 6:
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
-
-
-def client_ip(request: web.Request) -> str:
-    """The client's address: X-Forwarded-For only as far as it was written by proxies we trust."""
-    peer = request.transport.get_extra_info("peername") if request.transport else None
-    address = str(peer[0]) if peer else "unknown"
-    trusted = [ipaddress.ip_network(network) for network in request.app[SETTINGS].trusted_proxies]
-    hops = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
-    for hop in reversed(hops):
-        if not _within(address, trusted) or not _is_address(hop.strip()):
-            break
-        address = hop.strip()
-    return address
-
-
-def _within(address: str, networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    return _is_address(address) and any(ipaddress.ip_address(address) in network for network in networks)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

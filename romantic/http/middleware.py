@@ -10,6 +10,7 @@ from aiohttp.typedefs import Handler
 from romantic.db import DatabaseBusy
 from romantic.errors import (
     BadRequest,
+    Forbidden,
     InternalError,
     MethodNotAllowed,
     NotFound,
@@ -17,9 +18,9 @@ from romantic.errors import (
     RomanticError,
     Unavailable,
 )
+from romantic.http.client import client_ip
 from romantic.http.envelope import fail
 from romantic.http.guards import PRINCIPAL
-from romantic.http.limits import client_ip
 from romantic.http.request_id import HEADER, REQUEST_ID, request_id_of
 from romantic.logs import cut_address
 
@@ -90,7 +91,7 @@ def _refusal(error: Exception) -> RomanticError:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return PayloadTooLarge()
     if isinstance(error, web.HTTPException):
-        return NotFound() if error.status == 404 else BadRequest()
+        return {403: Forbidden, 404: NotFound}.get(error.status, BadRequest)()
     if isinstance(error, web.RequestPayloadError | asyncio.IncompleteReadError):
         return BadRequest("The body is not complete.")
     log.exception("http.crashed")

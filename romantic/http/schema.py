@@ -47,13 +47,21 @@ class Words(fields.String):
 
 
 class WholeNumber(fields.Integer):
-    """Digits of a query string, or a JSON integer; nothing that merely looks like one."""
+    """A JSON integer; nothing that merely looks like one."""
 
     def _validated(self, value: Any) -> int:
-        text_number = isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit()
-        if not text_number and (isinstance(value, bool) or not isinstance(value, int)):
+        if isinstance(value, bool) or not isinstance(value, int):
             raise self.make_error("invalid", input=value)
         return int(super()._validated(value))
+
+
+class Digits(WholeNumber):
+    """A whole number in a query string, in ASCII digits."""
+
+    def _validated(self, value: Any) -> int:
+        if not (isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit()):
+            raise self.make_error("invalid", input=value)
+        return super()._validated(int(value[:12]))
 
 
 class PageQuery(Schema):
@@ -61,8 +69,8 @@ class PageQuery(Schema):
 
     default_limit = 20
 
-    page = WholeNumber(load_default=1, validate=validate.Range(min=1, max=1_000_000))
-    limit = WholeNumber(load_default=None, validate=validate.Range(min=1, max=100))
+    page = Digits(load_default=1, validate=validate.Range(min=1, max=1_000_000))
+    limit = Digits(load_default=None, validate=validate.Range(min=1, max=100))
 
     @ma.post_load
     def _to_window(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:

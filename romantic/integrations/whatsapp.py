@@ -39,8 +39,7 @@ class WhatsApp:
             async with self._http.post(
                 url, json=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False
             ) as answer:
-                body = await answer.content.read(LARGEST_ANSWER)
-                return _message_id(answer.status, body)
+                return _message_id(answer.status, await _read(answer))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise WhatsAppRefusal(type(error).__name__) from error
 
@@ -72,16 +71,26 @@ def _body(*values: str) -> dict[str, Any]:
     return {"type": "body", "parameters": [_text(value) for value in values]}
 
 
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body; StreamReader.read(n) would return whatever came with the first packet."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise WhatsAppRefusal(f"status {answer.status}, more than {LARGEST_ANSWER} bytes")
+    return bytes(body)
+
+
 def _message_id(status: int, body: bytes) -> str:
     """The id of a message that was taken; a provider's answer is checked like any other input."""
     try:
         answer = orjson.loads(body)
         if status == 200:
             message_id = answer["messages"][0]["id"]
-            if isinstance(message_id, str) and re.fullmatch(r"\S{1,100}", message_id):
+            if isinstance(message_id, str) and re.fullmatch(r"[!-~]{1,100}", message_id):
                 return message_id
-        reason = f"error {answer['error']['code']}"
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError):
+        reason = f"error {int(answer['error']['code'])}"
+    except (ValueError, KeyError, IndexError, TypeError):
         reason = "an answer we do not understand"
     raise WhatsAppRefusal(f"status {status}, {reason}")
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 
+from romantic.background import running
 from romantic.db import DatabaseBusy, Query, connection, load_queries
 
 log = structlog.get_logger()
@@ -37,8 +38,5 @@ async def _run(app: web.Application) -> None:
 
 
 async def janitor(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(_run(app))
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running(_run(app)):
+        yield

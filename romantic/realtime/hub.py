@@ -5,13 +5,13 @@ import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from time import monotonic
 from uuid import UUID
 
 import structlog
 from aiohttp import web
 
+from romantic.background import running
 from romantic.realtime.events import CloseCode, Event, Kind, timestamp
 from romantic.realtime.socket import Socket
 from romantic.settings import SETTINGS, Settings
@@ -163,11 +163,8 @@ HUB = web.AppKey("HUB", Hub)
 
 async def hub(app: web.Application) -> AsyncIterator[None]:
     """Watch over the sockets while the application runs."""
-    task = asyncio.create_task(app[HUB].watch())
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running(app[HUB].watch()):
+        yield
 
 
 def add_hub(app: web.Application) -> Hub:

@@ -158,7 +158,11 @@ def _check_origin(request: web.Request) -> None:
     origin = request.headers.get("Origin")
     if origin is None or origin in request.app[SETTINGS].cors_origins:
         return
-    if urlsplit(origin).netloc != request.host:
+    try:
+        is_own = urlsplit(origin).netloc == request.host
+    except ValueError:
+        is_own = False
+    if not is_own:
         raise Forbidden("This page may not open sockets here.")
 
 

@@ -120,7 +120,9 @@ class Socket:
         try:
             await self._read(receive)
         finally:
-            writer.cancel()
+            # A close of ours wakes the reader before its frame is out: that frame must still leave.
+            if self.closed_by is None:
+                writer.cancel()
             with suppress(asyncio.CancelledError):
                 await writer
 

@@ -55,7 +55,7 @@ class MonitorClient:
         sctp = self._connection.sctp
         assert sctp is not None
         sctp._rto = RTO_INITIAL
-        _gather_from(sctp.transport.transport._connection, hosts=self._hosts)
+        gather_from(sctp.transport.transport._connection, hosts=self._hosts)
         await self._connection.setLocalDescription(await self._connection.createOffer())
         return self._connection.localDescription.sdp
 
@@ -98,8 +98,8 @@ class MonitorClient:
         return pong
 
 
-def _gather_from(connection: Connection, *, hosts: Sequence[str] | None) -> None:
-    """Make one connection, and no other of the process, gather these addresses."""
+def gather_from(connection: Connection, *, hosts: Sequence[str] | None = None) -> None:
+    """Make one connection, and no other of the process, gather these addresses; by default as MonitorClient."""
 
     async def gather() -> None:
         addresses = list(hosts) if hosts is not None else [*get_host_addresses(True, True), LOOPBACK]

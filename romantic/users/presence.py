@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
+from romantic.background import running
 from romantic.db import DatabaseBusy, connection
 from romantic.realtime import HUB, Socket
 from romantic.users import service
@@ -53,11 +54,8 @@ PRESENCE = web.AppKey("PRESENCE", Presence)
 
 
 async def presence(app: web.Application) -> AsyncIterator[None]:
-    task = asyncio.create_task(app[PRESENCE].run())
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with running(app[PRESENCE].run()):
+        yield
     with suppress(TimeoutError):
         async with asyncio.timeout(2):
             await app[PRESENCE].flush()

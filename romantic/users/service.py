@@ -29,3 +29,41 @@ async def add_user(conn: Connection, **values: Any) -> UUID:
 
 async def set_presence(conn: Connection, *, user_id: UUID, is_online: bool) -> None:
     await conn.run(sql.set_presence, user_id=user_id, is_online=is_online)
+
+
+async def set_profile(conn: Connection, *, user_id: UUID, **values: Any) -> Row:
+    """Change the given fields of one's own profile; bio and location may be emptied with None."""
+    row = await conn.one(
+        sql.set_profile,
+        user_id=user_id,
+        full_name=values["full_name"],
+        age=values["age"],
+        gender=values["gender"],
+        bio=values.get("bio"),
+        set_bio="bio" in values,
+        location=values.get("location"),
+        set_location="location" in values,
+    )
+    if row is None:
+        raise UserNotFound
+    return row
+
+
+async def get_visible_profile(conn: Connection, *, viewer_id: UUID, user_id: UUID) -> Row:
+    """Somebody else's profile; raises UserNotFound also for people the viewer may not know of."""
+    row = await conn.one(sql.find_visible_profile, viewer_id=viewer_id, user_id=user_id)
+    if row is None:
+        raise UserNotFound
+    return row
+
+
+async def delete_account(conn: Connection, *, user_id: UUID) -> None:
+    """Anonymise a person and cut every tie; money, calls and reports keep their rows. Needs a transaction."""
+    await conn.run(sql.delete_account, user_id=user_id)
+    await conn.run(sql.delete_ties, user_id=user_id)
+
+
+async def export(conn: Connection, *, user_id: UUID) -> dict[str, Any]:
+    """Everything that is stored about a person, as JSON."""
+    everything: dict[str, Any] = await conn.value(sql.export_user, user_id=user_id)
+    return everything

@@ -1,19 +1,40 @@
-"use strict";
+// The outbox: asks once a second, newest first; a click copies the code.
 
-const body = document.getElementById("messages");
+const ASK_MS = 1000;
+const list = document.getElementById("messages");
+let shown = "";
 
 async function show() {
-  const answer = await fetch("/dev/outbox.json");
-  const { data } = await answer.json();
-  if (!data.messages.length) return;
-  body.replaceChildren(...data.messages.map((message) => {
-    const row = document.createElement("tr");
-    for (const text of [message.at, message.to, message.channel, message.code]) {
-      row.insertCell().textContent = text;
-    }
-    return row;
-  }));
+  const answer = await fetch("/dev/outbox.json").catch(() => null);
+  document.getElementById("away").hidden = Boolean(answer?.ok);
+  if (!answer?.ok) return;
+  const { messages } = (await answer.json()).data;
+  const now = JSON.stringify(messages);
+  if (now === shown) return; // leave the focus where it is
+  shown = now;
+  document.getElementById("none").hidden = messages.length > 0;
+  list.replaceChildren(...messages.map(card));
+}
+
+function card({ to, at, channel, code }) {
+  const item = make("li", "card", "");
+  const about = make("div", "", "");
+  const when = make("span", "when quiet", `${channel}, ${new Date(at).toLocaleTimeString()}`);
+  about.append(make("span", "to", to), when);
+  const button = make("button", "", code);
+  button.title = "Copy the code";
+  button.dataset.testid = "code";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code);
+    when.textContent = "copied";
+  });
+  item.append(about, button);
+  return item;
+}
+
+function make(name, className, text) {
+  return Object.assign(document.createElement(name), { className, textContent: text });
 }
 
 show();
-setInterval(show, 1000);
+setInterval(show, ASK_MS);

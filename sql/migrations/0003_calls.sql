@@ -44,6 +44,8 @@ CREATE TABLE calls (
     created_at timestamptz NOT NULL DEFAULT now(),
     CHECK (caller_id <> receiver_id),
     CHECK (coins_earned + coins_refunded <= coins_charged),
+    CHECK (ended_at IS NOT NULL OR coins_earned + coins_refunded = 0),
+    CHECK (status NOT IN ('missed', 'rejected') OR coins_refunded = coins_charged),
     CHECK ((status IN ('ended', 'missed', 'rejected')) = (ended_at IS NOT NULL)),
     CHECK ((status IN ('ended', 'missed', 'rejected')) = (end_reason IS NOT NULL)),
     CHECK (status <> 'answered' OR answered_at IS NOT NULL),
@@ -109,7 +111,11 @@ BEGIN
     IF OLD.ended_at IS NOT NULL THEN
         RAISE EXCEPTION 'a call that is over does not change' USING ERRCODE = 'check_violation';
     END IF;
-    IF NOT (
+    IF (OLD.caller_id, OLD.receiver_id, OLD.billing, OLD.price, OLD.share)
+        IS DISTINCT FROM (NEW.caller_id, NEW.receiver_id, NEW.billing, NEW.price, NEW.share) THEN
+        RAISE EXCEPTION 'what was agreed when it rang does not change' USING ERRCODE = 'check_violation';
+    END IF;
+    IF OLD.status <> NEW.status AND NOT (
         (OLD.status = 'initiated' AND NEW.status IN ('ringing', 'answered', 'missed', 'rejected'))
         OR (OLD.status = 'ringing' AND NEW.status IN ('answered', 'missed', 'rejected'))
         OR (OLD.status = 'answered' AND NEW.status = 'ended')
@@ -120,7 +126,5 @@ BEGIN
 END
 $$;
 
-CREATE TRIGGER calls_guard BEFORE UPDATE OF status, duration_seconds, coins_spent, coins_earned ON calls
-FOR EACH ROW WHEN (
-    OLD.status IS DISTINCT FROM NEW.status OR OLD.ended_at IS NOT NULL
-) EXECUTE FUNCTION guard_call();
+CREATE TRIGGER calls_guard BEFORE UPDATE ON calls FOR EACH ROW EXECUTE FUNCTION guard_call();
+CREATE TRIGGER calls_kept BEFORE DELETE ON calls FOR EACH ROW EXECUTE FUNCTION refuse_change();

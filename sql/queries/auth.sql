@@ -152,6 +152,7 @@ UPDATE user_sessions SET
     expires_at = least(now() + make_interval(secs => %(seconds)s), created_at + interval '90 days')
 WHERE
     id = %(session_id)s AND refresh_counter = %(counter)s
+    AND (%(phone_number)s::text IS NULL OR phone_number = %(phone_number)s)
     AND revoked_at IS NULL AND expires_at > now()
 RETURNING id, user_id, phone_number, refresh_counter, extract(EPOCH FROM rotated_at)::float AS rotated_at;
 
@@ -165,7 +166,10 @@ SELECT
     extract(EPOCH FROM rotated_at)::float AS rotated_at,
     extract(EPOCH FROM now() - rotated_at)::float AS rotated_seconds_ago
 FROM user_sessions
-WHERE id = %(session_id)s AND revoked_at IS NULL AND expires_at > now();
+WHERE
+    id = %(session_id)s
+    AND (%(phone_number)s::text IS NULL OR phone_number = %(phone_number)s)
+    AND revoked_at IS NULL AND expires_at > now();
 
 -- name: give_session_its_user
 UPDATE user_sessions SET user_id = %(user_id)s

@@ -5,20 +5,13 @@ WITH facts AS (
         caller.full_name AS caller_name,
         caller.profile_image_url AS caller_image_url,
         caller.is_verified AS caller_is_verified,
+        caller.coins_balance AS caller_balance,
         COALESCE(receiver.is_super_lover, FALSE) AS is_super_lover,
         can_interact(%(caller_id)s, %(receiver_id)s) AS may_interact,
         (
             %(policy)s = 'open'
             OR receiver.is_super_lover
-            OR 2 = (
-                SELECT count(*) FROM user_interactions
-                WHERE
-                    interaction_type = 'like'
-                    AND (
-                        (user_id = %(caller_id)s AND target_user_id = %(receiver_id)s)
-                        OR (user_id = %(receiver_id)s AND target_user_id = %(caller_id)s)
-                    )
-            )
+            OR is_matched(%(caller_id)s, %(receiver_id)s)
         ) AS is_callable,
         (
             SELECT count(*) FROM calls
@@ -53,11 +46,29 @@ placed AS (
         %(metered_by)s
     FROM facts
     WHERE may_interact AND is_callable AND unanswered < 3 AND busy = 0
-    RETURNING id, webrtc_room_id, ring_deadline, created_at
+    RETURNING
+        id,
+        caller_id,
+        receiver_id,
+        call_type,
+        status,
+        billing,
+        price,
+        block_seconds::float AS block_seconds,
+        max_seconds::float AS max_seconds,
+        blocks_charged,
+        webrtc_room_id,
+        metered_by,
+        started_at,
+        ring_deadline,
+        extract(EPOCH FROM ring_deadline - now())::float AS ring_seconds_left
 ),
 
 charge AS (
-    SELECT entry.*
+    SELECT
+        entry.id AS entry_id,
+        entry.balance_after,
+        entry.idempotency_key
     FROM placed
     CROSS JOIN LATERAL add_entry(
         %(caller_id)s, 'spend', %(price)s, 'call:' || placed.id || ':block:0',
@@ -67,11 +78,30 @@ charge AS (
 )
 
 SELECT
-    facts.*,
+    facts.caller_name,
+    facts.caller_image_url,
+    facts.caller_is_verified,
+    facts.may_interact,
+    facts.is_callable,
+    facts.unanswered,
     placed.id,
+    placed.caller_id,
+    placed.receiver_id,
+    placed.call_type,
+    placed.status,
+    placed.billing,
+    placed.price,
+    placed.block_seconds,
+    placed.max_seconds,
+    placed.blocks_charged,
     placed.webrtc_room_id,
+    placed.metered_by,
+    placed.started_at,
     placed.ring_deadline,
-    charge.balance_after
+    placed.ring_seconds_left,
+    charge.entry_id,
+    charge.idempotency_key,
+    COALESCE(charge.balance_after, facts.caller_balance) AS balance
 FROM facts
 LEFT JOIN placed ON TRUE
 LEFT JOIN charge ON TRUE;
@@ -133,16 +163,11 @@ WITH done AS (
         status = %(status)s,
         end_reason = %(end_reason)s,
         ended_by = %(ended_by)s,
-        ended_at = now(),
+        ended_at = clock_timestamp(),
         coins_refunded = coins_charged,
         webrtc_offer = NULL,
-        webrtc_answer = NULL,
-        meter = NULL,
-        next_tick_at = NULL
-    WHERE
-        id = %(call_id)s
-        AND status IN ('initiated', 'ringing')
-        AND (NOT %(only_if_due)s OR ring_deadline <= now())
+        webrtc_answer = NULL
+    WHERE id = %(call_id)s AND status IN ('initiated', 'ringing')
     RETURNING id, caller_id, coins_charged
 ),
 
@@ -185,21 +210,24 @@ SELECT
     ring_deadline <= now() AS is_ring_due,
     connect_deadline <= now() AS is_connect_due,
     next_tick_at <= now() AS is_tick_due,
-    extract(EPOCH FROM now() - started_at)::float AS seconds_since_start
+    extract(EPOCH FROM clock_timestamp() - started_at)::float AS seconds_since_start
 FROM calls
 WHERE id = %(call_id)s
 FOR UPDATE;
 
 -- name: count_lenient_refunds
--- How often today a short call of this pair, or a failed connection of this caller, was given back.
+-- How often today a short call of this pair, whoever called, or a failed connection of this caller was given back.
 SELECT
     count(*) FILTER (
-        WHERE receiver_id = %(receiver_id)s AND end_reason <> 'ice_failed' AND started_at IS NOT NULL
+        WHERE
+        end_reason <> 'ice_failed'
+        AND started_at IS NOT NULL
+        AND %(receiver_id)s IN (caller_id, receiver_id)
     ) AS of_pair,
-    count(*) FILTER (WHERE end_reason = 'ice_failed') AS of_caller
+    count(*) FILTER (WHERE end_reason = 'ice_failed' AND caller_id = %(caller_id)s) AS of_caller
 FROM calls
 WHERE
-    caller_id = %(caller_id)s
+    (caller_id = %(caller_id)s OR (caller_id = %(receiver_id)s AND receiver_id = %(caller_id)s))
     AND created_at > now() - interval '1 day'
     AND status = 'ended'
     AND coins_charged > 0
@@ -212,12 +240,12 @@ WITH done AS (
         status = 'ended',
         end_reason = %(end_reason)s,
         ended_by = %(ended_by)s,
-        ended_at = now(),
+        ended_at = clock_timestamp(),
         duration_seconds = %(duration)s,
         client_duration_seconds = %(client_duration)s,
         coins_refunded = %(refunded)s,
         coins_earned = %(earned)s,
-        evidence_level = %(evidence_level)s,
+        evidence_level = COALESCE(%(evidence_level)s, evidence_level),
         gaps = %(gaps)s,
         quality_score = %(quality_score)s,
         webrtc_offer = NULL,
@@ -326,13 +354,12 @@ SELECT
     p2p_claimed,
     quality_score,
     ring_deadline,
-    greatest(extract(EPOCH FROM ring_deadline - now()), 0)::float AS ring_seconds_left,
     connect_deadline,
     answered_at,
     started_at,
     ended_at,
     created_at,
-    extract(EPOCH FROM answered_at - created_at)::float AS ring_seconds,
+    extract(EPOCH FROM COALESCE(answered_at, ended_at) - created_at)::float AS ring_seconds,
     extract(EPOCH FROM started_at - answered_at)::float AS setup_seconds
 FROM calls
 WHERE id = %(call_id)s;
@@ -342,15 +369,6 @@ SELECT calls.id
 FROM live_calls
 INNER JOIN calls ON calls.id = live_calls.call_id
 WHERE live_calls.user_id = %(user_id)s;
-
--- name: get_caller
-SELECT
-    id,
-    full_name,
-    profile_image_url,
-    is_verified
-FROM users
-WHERE id = %(user_id)s;
 
 -- name: list_calls
 -- Both sides of the history in one order; each branch walks its own index.
@@ -433,7 +451,7 @@ UPDATE calls SET
     meter = CASE
         WHEN status = 'answered' THEN jsonb_build_object(
             'state', 'suspect',
-            'billed_seconds', extract(EPOCH FROM now() - started_at),
+            'billed_seconds', least(extract(EPOCH FROM now() - started_at), max_seconds),
             'started_ago', extract(EPOCH FROM now() - started_at),
             'opened_ago', NULL,
             'proven_ago', 0,
@@ -446,14 +464,17 @@ UPDATE calls SET
 WHERE
     id IN (SELECT call_id FROM live_calls WHERE user_id = %(user_id)s)
     AND metered_by = 'wallclock'
-    AND ended_at IS NULL
-RETURNING id;
+    AND ended_at IS NULL;
 
 -- name: set_started
+-- The billing clock starts, and its first word is written down with it; said twice, it started the first time.
 UPDATE calls SET
-    started_at = now() - make_interval(secs => %(seconds_ago)s),
-    connect_deadline = NULL
-WHERE id = %(call_id)s AND status = 'answered' AND started_at IS NULL
+    started_at = COALESCE(started_at, now() - make_interval(secs => %(seconds_ago)s)),
+    connect_deadline = NULL,
+    meter = %(meter)s::jsonb,
+    meter_node = %(node)s,
+    next_tick_at = now() + make_interval(secs => %(rejoin_seconds)s)
+WHERE id = %(call_id)s AND status = 'answered'
 RETURNING started_at;
 
 -- name: save_meter
@@ -464,11 +485,13 @@ UPDATE calls SET
     gaps = %(gaps)s,
     evidence_level = %(evidence_level)s,
     p2p_claimed = p2p_claimed OR %(p2p_claimed)s,
-    last_evidence_caller = now() - make_interval(secs => %(caller_seconds_ago)s),
-    last_evidence_receiver = now() - make_interval(secs => %(receiver_seconds_ago)s),
-    next_tick_at = CASE
-        WHEN started_at IS NOT NULL THEN now() + make_interval(secs => %(rejoin_seconds)s)
-    END
+    last_evidence_caller = COALESCE(
+        now() - make_interval(secs => %(caller_seconds_ago)s), last_evidence_caller
+    ),
+    last_evidence_receiver = COALESCE(
+        now() - make_interval(secs => %(receiver_seconds_ago)s), last_evidence_receiver
+    ),
+    next_tick_at = now() + make_interval(secs => %(rejoin_seconds)s)
 WHERE id = %(call_id)s AND status = 'answered';
 
 -- name: add_call_event
@@ -495,3 +518,12 @@ WHERE
     OR (status = 'answered' AND started_at IS NULL AND connect_deadline <= now())
     OR (status = 'answered' AND next_tick_at IS NOT NULL AND next_tick_at <= now())
 LIMIT 50;
+
+-- name: list_standings
+-- Where the calls this process knows stand by now.
+SELECT
+    id,
+    status,
+    metered_by
+FROM calls
+WHERE id = ANY(%(call_ids)s);

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from romantic.calls.meter import Change, Meter, MeterRules, Snapshot
+from romantic.calls.evidence import MeterRules
+from romantic.calls.meter import Change, Meter, Snapshot
 
 CALLER, LOVER = UUID(int=1), UUID(int=2)
 PARTIES = (CALLER, LOVER)

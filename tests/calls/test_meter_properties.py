@@ -7,7 +7,8 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from romantic.calls.meter import Meter, MeterRules
+from romantic.calls.evidence import MeterRules
+from romantic.calls.meter import Meter
 
 RULES = MeterRules()
 PARTIES = CALLER, LOVER = UUID(int=1), UUID(int=2)

@@ -218,12 +218,19 @@ def test_fault_carries_the_end_of_the_log(start: Start, home: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands its servers to another user")
-def test_folder_the_servers_user_cannot_enter_is_named(start: Start, home: Path) -> None:
+def test_root_keeps_data_within_reach_of_its_servers_in_a_closed_folder(start: Start, home: Path) -> None:
     closed = home / "closed"
     closed.mkdir(mode=0o700, parents=True)
 
-    with pytest.raises(CannotStart, match=f"cannot enter {closed}: chmod"):
-        start(start_postgres, closed / ".romantic")
+    first = start(start_postgres, closed / ".romantic")
+    first.stop()
+    again = start(start_postgres, closed / ".romantic")
+
+    elsewhere = again._data.parents[1]
+    assert again.dsn == first.dsn
+    assert elsewhere.parent == Path("/var/tmp")
+    again.stop()
+    shutil.rmtree(elsewhere)
 
 
 def test_second_process_is_refused_and_told_who_is_there(

@@ -1,0 +1,1 @@
+"""Moderation: staff with sessions of their own, decisions, and the trail they leave."""

@@ -1,0 +1,248 @@
+"""/api/admin"""
+
+import time
+from typing import Any
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+
+from romantic.admin import service
+from romantic.admin.errors import StaffOnly
+from romantic.admin.schemas import (
+    AdjustBody,
+    AuditQuery,
+    LoginBody,
+    ReasonBody,
+    ReportBody,
+    ReportsQuery,
+    SuspendBody,
+    UsersQuery,
+    audit_view,
+    live_call_view,
+    report_view,
+    user_view,
+)
+from romantic.admin.service import Actor
+from romantic.admin.session import SECONDS, STAFF, admin, moderator, sign
+from romantic.auth import service as auth
+from romantic.coins import service as coins
+from romantic.db import connection, load_queries, transaction
+from romantic.http import anyone, client_ip, get, ok, page_of, post, put
+from romantic.http.limits import ADMIN, OTP_VERIFY
+from romantic.http.request_id import REQUEST_ID
+from romantic.realtime import HUB, Event
+from romantic.settings import SETTINGS
+from romantic.signals import announce_gone
+
+log = structlog.get_logger()
+sql = load_queries("admin")
+
+STATISTICS_SECONDS = 60.0
+STATISTICS = web.AppKey[dict[str, Any]]("STATISTICS")
+
+
+def _actor(request: web.Request) -> Actor:
+    return Actor(request[STAFF].id, request[REQUEST_ID])
+
+
+async def login(request: web.Request, *, phone_number: str, otp_code: str) -> web.Response:
+    """Step up: a fresh code, and a role that is read from the database."""
+    settings = request.app[SETTINGS]
+    address = client_ip(request)
+    async with connection(request.app) as conn:
+        phone_number = await auth.prove_phone(conn, settings, phone_number=phone_number, code=otp_code)
+        person = await conn.one(sql.find_staff, phone_number=phone_number)
+        if person is None:
+            raise StaffOnly
+        session_id = await conn.value(
+            sql.add_session,
+            user_id=person["id"],
+            ip=None if address == "unknown" else address,
+            seconds=SECONDS,
+        )
+    log.info("admin.action", action="login", user_id=str(person["id"]), role=person["role"])
+    token = sign(settings, session_id=session_id, user_id=person["id"])
+    return ok({"accessToken": token, "expiresIn": SECONDS, "role": person["role"]}, "Login successful")
+
+
+async def logout(request: web.Request) -> web.Response:
+    async with connection(request.app) as conn:
+        await conn.run(sql.revoke_session, session_id=request[STAFF].session_id)
+    return ok(message="Logged out successfully")
+
+
+async def list_reports(
+    request: web.Request, *, status: str | None, page: int, page_size: int, page_offset: int
+) -> web.Response:
+    async with connection(request.app) as conn:
+        rows = await conn.all(sql.list_reports, status=status, page_size=page_size, page_offset=page_offset)
+        total = await conn.value(sql.count_reports, status=status)
+    data = {
+        "reports": [report_view(row) for row in rows],
+        "pagination": page_of(page=page, page_size=page_size, total=total),
+    }
+    return ok(data, "Reports retrieved successfully")
+
+
+async def decide(request: web.Request, *, report_id: UUID, **decision: Any) -> web.Response:
+    """Only one of two moderators decides; a ban acts at once, everywhere."""
+    app = request.app
+    async with transaction(app) as conn:
+        user_id = await service.decide(conn, _actor(request), report_id=report_id, **decision)
+    if user_id is not None:
+        await _shut_out(app, user_id)
+    if decision["action"] == "warn":
+        await _warn(app, report_id)
+    _log(request, "report.decide", report_id)
+    return ok(message="Report status updated successfully")
+
+
+async def _warn(app: web.Application, report_id: UUID) -> None:
+    async with connection(app) as conn:
+        report = await conn.one(sql.lock_report, report_id=report_id)
+    assert report is not None
+    notice = {"type": "warning", "message": "A moderator has warned you. Please keep to the rules."}
+    app[HUB].send(report["reported_user_id"], Event("notice", notice))
+
+
+async def _shut_out(app: web.Application, user_id: UUID) -> None:
+    """Sessions, sockets and calls of somebody who was suspended or banned end now."""
+    await announce_gone(app, user_id, "banned")
+
+
+async def suspend(request: web.Request, *, user_id: UUID, reason: str, days: int) -> web.Response:
+    return await _set_status(request, user_id, "suspended", reason, days)
+
+
+async def ban(request: web.Request, *, user_id: UUID, reason: str) -> web.Response:
+    return await _set_status(request, user_id, "banned", reason, None)
+
+
+async def unban(request: web.Request, *, user_id: UUID, reason: str) -> web.Response:
+    return await _set_status(request, user_id, "active", reason, None)
+
+
+async def _set_status(
+    request: web.Request, user_id: UUID, status: str, reason: str, days: int | None
+) -> web.Response:
+    async with transaction(request.app) as conn:
+        await service.set_status(
+            conn, _actor(request), user_id=user_id, status=status, reason=reason, days=days
+        )
+    if status != "active":
+        await _shut_out(request.app, user_id)
+    _log(request, f"user.{status}", user_id)
+    return ok({"userId": user_id, "status": status}, "User updated")
+
+
+async def verify(request: web.Request, *, user_id: UUID, reason: str) -> web.Response:
+    async with transaction(request.app) as conn:
+        await service.verify(conn, _actor(request), user_id=user_id, reason=reason)
+    _log(request, "user.verify", user_id)
+    return ok({"userId": user_id, "isVerified": True}, "User verified")
+
+
+async def list_users(
+    request: web.Request, *, page: int, page_size: int, page_offset: int, **filters: Any
+) -> web.Response:
+    async with connection(request.app) as conn:
+        rows = await conn.all(sql.list_users, page_size=page_size, page_offset=page_offset, **filters)
+        total = await conn.value(sql.count_users, **filters)
+    data = {
+        "users": [user_view(row) for row in rows],
+        "pagination": page_of(page=page, page_size=page_size, total=total),
+    }
+    return ok(data, "Users retrieved successfully")
+
+
+async def adjust(request: web.Request, **values: Any) -> web.Response:
+    async with transaction(request.app) as conn:
+        entry = await service.adjust(conn, _actor(request), **values)
+    coins.log_entry(entry)
+    balance = {
+        "balance": entry["balance_after"],
+        "delta": entry["signed_amount"],
+        "type": entry["transaction_type"],
+        "referenceType": entry["reference_type"],
+        "referenceId": entry["reference_id"],
+    }
+    request.app[HUB].send(entry["user_id"], Event("balance", balance))
+    _log(request, "coins.adjust", values["user_id"])
+    return ok({"entryId": entry["id"], "newBalance": entry["balance_after"]}, "Coins adjusted")
+
+
+async def list_live_calls(request: web.Request) -> web.Response:
+    async with connection(request.app) as conn:
+        rows = await conn.all(sql.list_live_calls)
+    return ok({"calls": [live_call_view(row) for row in rows]}, "Live calls retrieved successfully")
+
+
+async def audit_ledger(request: web.Request) -> web.Response:
+    async with connection(request.app) as conn:
+        proof = await coins.audit(conn)
+    data = {
+        "holds": not proof["drifting_users"] and not proof["faulty_calls"],
+        "users": proof["users"],
+        "entries": proof["entries"],
+        "driftingUsers": proof["drifting_users"],
+        "faultyCalls": proof["faulty_calls"],
+    }
+    return ok(data, "Ledger audited")
+
+
+async def list_audit(
+    request: web.Request, *, page: int, page_size: int, page_offset: int, **filters: Any
+) -> web.Response:
+    async with connection(request.app) as conn:
+        rows = await conn.all(sql.list_audit, page_size=page_size, page_offset=page_offset, **filters)
+        total = await conn.value(sql.count_audit, **filters)
+    data = {
+        "entries": [audit_view(row) for row in rows],
+        "pagination": page_of(page=page, page_size=page_size, total=total),
+    }
+    return ok(data, "Audit log retrieved successfully")
+
+
+async def get_statistics(request: web.Request) -> web.Response:
+    """Counted at most once a minute: totals walk whole tables."""
+    cached = request.app[STATISTICS]
+    if time.monotonic() - cached.get("at", -STATISTICS_SECONDS) >= STATISTICS_SECONDS:
+        async with connection(request.app) as conn:
+            row = await conn.one(sql.get_statistics)
+        assert row is not None
+        cached |= {"at": time.monotonic(), "row": row}
+    row = cached["row"]
+    data = {
+        "totalUsers": row["total_users"],
+        "totalSuperLovers": row["total_super_lovers"],
+        "totalCalls": row["total_calls"],
+        "totalMessages": row["total_messages"],
+        "totalRevenue": row["total_revenue"],
+        "activeUsers": row["active_users"],
+        "pendingReports": row["pending_reports"],
+        "window": "24h",
+    }
+    return ok(data, "System statistics retrieved successfully")
+
+
+def _log(request: web.Request, action: str, target_id: UUID) -> None:
+    log.info("admin.action", action=action, actor_id=str(request[STAFF].id), target_id=str(target_id))
+
+
+ROUTES = (
+    post("/api/admin/auth/login", login, anyone, body=LoginBody, limit=OTP_VERIFY),
+    post("/api/admin/auth/logout", logout, moderator, limit=ADMIN),
+    get("/api/admin/reports", list_reports, moderator, query=ReportsQuery, limit=ADMIN),
+    put("/api/admin/reports/{report_id}", decide, moderator, body=ReportBody, limit=ADMIN),
+    get("/api/admin/statistics", get_statistics, moderator, limit=ADMIN),
+    get("/api/admin/users", list_users, moderator, query=UsersQuery, limit=ADMIN),
+    post("/api/admin/users/{user_id}/suspend", suspend, moderator, body=SuspendBody, limit=ADMIN),
+    post("/api/admin/users/{user_id}/ban", ban, moderator, body=ReasonBody, limit=ADMIN),
+    post("/api/admin/users/{user_id}/unban", unban, moderator, body=ReasonBody, limit=ADMIN),
+    post("/api/admin/users/{user_id}/verify", verify, moderator, body=ReasonBody, limit=ADMIN),
+    post("/api/admin/coins/adjust", adjust, admin, body=AdjustBody, limit=ADMIN),
+    get("/api/admin/calls/live", list_live_calls, moderator, limit=ADMIN),
+    get("/api/admin/ledger/audit", audit_ledger, admin, limit=ADMIN),
+    get("/api/admin/audit-log", list_audit, moderator, query=AuditQuery, limit=ADMIN),
+)

@@ -1,0 +1,128 @@
+"""The JSON of the moderators' endpoints."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from romantic.db import Row
+from romantic.http import PageQuery, Schema, WholeNumber, Words
+
+REPORT_STATES = ("pending", "investigating", "resolved", "dismissed")
+ACTIONS = ("none", "warn", "suspend", "ban", "remove_photo")
+USER_STATES = ("active", "suspended", "banned", "deleted")
+
+
+class LoginBody(Schema):
+    phone_number = fields.Str(required=True, validate=validate.Length(max=40))
+    otp_code = fields.Str(required=True, validate=validate.Regexp(r"^\d{6}$", error="Six digits."))
+
+
+class ReportsQuery(PageQuery):
+    status = fields.Str(load_default=None, validate=validate.OneOf(REPORT_STATES))
+
+
+class ReportBody(Schema):
+    """`version`, where given, must be the one that was read: nobody decides over somebody else's decision."""
+
+    status = fields.Str(required=True, validate=validate.OneOf(REPORT_STATES[1:]))
+    admin_notes = Words(load_default=None, most=4000, allow_none=True)
+    action = fields.Str(load_default=None, validate=validate.OneOf(ACTIONS))
+    version = WholeNumber(load_default=None, validate=validate.Range(min=1))
+
+
+class UsersQuery(PageQuery):
+    status = fields.Str(load_default=None, validate=validate.OneOf(USER_STATES))
+    phone_number = fields.Str(load_default=None, validate=validate.Length(max=20))
+    user_id = fields.UUID(load_default=None)
+
+
+class ReasonBody(Schema):
+    reason = Words(required=True, least=3, most=500)
+
+
+class SuspendBody(ReasonBody):
+    days = WholeNumber(load_default=7, validate=validate.Range(min=1, max=3650))
+
+
+class AdjustBody(Schema):
+    """Coins by hand: a signed amount, the kind of reason, and the story."""
+
+    user_id = fields.UUID(required=True)
+    amount = WholeNumber(
+        required=True, validate=[validate.Range(min=-1_000_000, max=1_000_000), validate.NoneOf([0])]
+    )
+    reason = fields.Str(required=True, validate=validate.OneOf(("goodwill", "correction", "fraud", "test")))
+    note = Words(required=True, least=3, most=500)
+    reference_id = fields.UUID(required=True)
+
+
+class AuditQuery(PageQuery):
+    target_id = fields.UUID(load_default=None)
+    actor_id = fields.UUID(load_default=None)
+
+
+def report_view(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "reporterId": row["reporter_id"],
+        "reportedUserId": row["reported_user_id"],
+        "reason": row["reason"],
+        "description": row["description"],
+        "status": row["status"],
+        "adminNotes": row["admin_notes"],
+        "action": row["action"],
+        "decidedBy": row["decided_by"],
+        "version": row["version"],
+        "snapshot": row["snapshot"],
+        "createdAt": row["created_at"],
+        "updatedAt": row["updated_at"],
+    }
+
+
+def user_view(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "fullName": row["full_name"],
+        "age": row["age"],
+        "gender": row["gender"],
+        "role": row["role"],
+        "status": row["status"],
+        "suspendedUntil": row["suspended_until"],
+        "isVerified": row["is_verified"],
+        "isSuperLover": row["is_super_lover"],
+        "coins": row["coins_balance"],
+        "lastSeen": row["last_seen"],
+        "createdAt": row["created_at"],
+    }
+
+
+def live_call_view(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "callerId": row["caller_id"],
+        "receiverId": row["receiver_id"],
+        "callType": row["call_type"],
+        "status": row["status"],
+        "billing": row["billing"],
+        "coinsCharged": row["coins_charged"],
+        "evidenceLevel": row["evidence_level"],
+        "gaps": row["gaps"],
+        "answeredAt": row["answered_at"],
+        "startedAt": row["started_at"],
+        "createdAt": row["created_at"],
+    }
+
+
+def audit_view(row: Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "actorId": row["actor_id"],
+        "action": row["action"],
+        "targetType": row["target_type"],
+        "targetId": row["target_id"],
+        "reason": row["reason"],
+        "before": row["before"],
+        "after": row["after"],
+        "requestId": row["request_id"],
+        "createdAt": row["created_at"],
+    }

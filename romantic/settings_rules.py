@@ -1,0 +1,84 @@
+"""What is wrong with settings that each could be read: contradictions, and what production does not allow."""
+
+import ipaddress
+import re
+from datetime import date
+from typing import Any
+from urllib.parse import urlsplit
+
+SHORTEST_SECRET = 32
+#: How the secrets of config/development.toml and config/test.toml begin: everybody knows them.
+KNOWN_TO_ALL = ("development-only", "test-only")
+#: Production does not start without a value for these.
+NEEDED = ("database_url", "redis_url", "public_base_url", "whatsapp_access_token", "whatsapp_phone_number_id")
+
+_TEST_NUMBER = re.compile(r"(?P<number>\+[1-9]\d{7,14})=(?P<code>\d{6})@(?P<day>\d{4}-\d\d-\d\d)", re.ASCII)
+
+
+def keyed(text: str) -> list[tuple[str, str]]:
+    """The comma-separated `kid:secret` items in their order; one without a kid has the kid 0."""
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    return [(kid, secret) if secret else ("0", kid) for kid, _, secret in (i.partition(":") for i in items)]
+
+
+def read_test_numbers(text: str) -> dict[str, tuple[str, date]]:
+    numbers = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        match = _TEST_NUMBER.fullmatch(item)
+        if match is None:
+            raise ValueError("takes +number=six digits@last day, such as +15550100=123456@2027-01-31")
+        numbers[match["number"]] = (match["code"], date.fromisoformat(match["day"]))
+    return numbers
+
+
+def contradictions(values: dict[str, Any]) -> list[str]:
+    kids = [kid for kid, _ in keyed(values["jwt_secret"])]
+    is_metered, is_wall = values["call_billing"] == "metered", values["call_meter"] == "wallclock"
+    has_half_a_pair = bool(values["webrtc_turn_username"]) != bool(values["webrtc_turn_credential"])
+    faults = {
+        "JWT_SECRET is required": not kids,
+        "JWT_SECRET gives two secrets the same key id": len(set(kids)) < len(kids),
+        "DATABASE_POOL_MAX must be at least 1": values["database_pool_max"] < 1,
+        "SUPER_LOVER_SHARE must be between 0 and 1": values["super_lover_share"] > 1,
+        "CALL_METER=wallclock cannot be combined with CALL_BILLING=metered": is_metered and is_wall,
+        "WEBRTC_TURN_USERNAME and WEBRTC_TURN_CREDENTIAL go together": has_half_a_pair,
+    }
+    return [fault for fault, holds in faults.items() if holds] + _unreadable(values)
+
+
+def _unreadable(values: dict[str, Any]) -> list[str]:
+    """Text with a form of its own that is only read much later, by a request."""
+    faults = []
+    try:
+        read_test_numbers(values["otp_test_numbers"])
+    except ValueError as error:
+        faults.append(f"OTP_TEST_NUMBERS {error}")
+    try:
+        for network in values["trusted_proxies"]:
+            ipaddress.ip_network(network)
+    except ValueError:
+        faults.append("TRUSTED_PROXIES must be networks, such as 10.0.0.0/8")
+    return faults
+
+
+def not_for_production(values: dict[str, Any]) -> list[str]:
+    """What a laptop may do and a server with real users may not."""
+    faults = [f"{name.upper()} is required" for name in NEEDED if not values[name]]
+    secrets = {
+        "JWT_SECRET": [secret for _, secret in keyed(values["jwt_secret"])],
+        "OTP_PEPPER": [values["otp_pepper"]],
+    }
+    for name, parts in secrets.items():
+        if any(len(secret) < SHORTEST_SECRET for secret in parts):
+            faults.append(f"{name} is required, with at least {SHORTEST_SECRET} characters per secret")
+        elif any(secret.startswith(KNOWN_TO_ALL) for secret in parts):
+            faults.append(f"{name} is the secret of an example")
+    if any("*" in origin for origin in values["cors_origins"]):
+        faults.append("CORS_ORIGINS must name its origins, not *")
+    if urlsplit(values["whatsapp_api_base_url"]).scheme != "https":
+        faults.append("WHATSAPP_API_BASE_URL must be https")
+    if values["ws_allow_query_token"]:
+        faults.append("WS_ALLOW_QUERY_TOKEN is a development switch")
+    if not values["rate_limits"]:
+        faults.append("RATE_LIMITS=off is for development and tests")
+    return faults

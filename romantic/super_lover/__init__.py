@@ -1,0 +1,1 @@
+"""Super lovers: people who are paid for being called."""

@@ -1,0 +1,27 @@
+"""One round of call signaling against one running server, in a process of its own: the driver must not share ours."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import procs
+
+DRIVER = Path(__file__).with_name("signaling_load.py")
+
+
+def measure(
+    base: str, proto: str, *, tokens: Path, seconds: int, pid: int, core: int, paced: bool
+) -> dict[str, Any]:
+    """What signaling_load.py prints, of calls that start at once, or `paced` and with trickling candidates."""
+    procs.wait_quiet(core)
+    pace = ["--rate", "100", "--gap", "5"] if paced else []
+    command = [sys.executable, str(DRIVER), "--proto", proto, "--base", base, "--tokens", str(tokens)]
+    command += ["--pid", str(pid), "--seconds", str(seconds), *pace]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 + 30 * seconds, check=False)
+    try:
+        row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        raise SystemExit(done.stdout[-500:] + done.stderr[-1500:]) from None
+    return row

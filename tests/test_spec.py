@@ -1,0 +1,256 @@
+"""The documented examples: every request as written is accepted, every response has at least those keys and types."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.conftest import prove
+from tests.phone import Person
+
+UUID_TEXT, ISO, TEXT, URL = "uuid", "2024-01-15T10:30:00Z", "text", "https://…"
+OPTIONAL = object()  # the key is there; its value may be null
+
+SDP = "v=0\r\no=- 1234567890 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=ice-ufrag:..."
+
+
+@dataclass
+class Scene:
+    """Who and what an example talks about."""
+
+    me: Person
+    other: Person
+    code: str = ""
+    token: str | None = None
+    call: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Example:
+    """One documented exchange; `{…}` in path and body is filled from the scene."""
+
+    title: str
+    method: str
+    path: str
+    message: str
+    data: Any = None
+    body: Callable[[Scene], Any] = lambda scene: None
+    stage: str = "signed_in"
+
+    def __str__(self) -> str:
+        return self.title
+
+
+USER = {
+    "id": UUID_TEXT,
+    "phoneNumber": TEXT,
+    "fullName": "John Doe",
+    "age": 25,
+    "gender": "male",
+    "bio": "Love traveling and coffee!",
+    "location": "New York, NY",
+    "coins": 50,
+    "createdAt": ISO,
+}
+PAGINATION = {"page": 1, "limit": 20, "total": 1, "hasNext": False}
+
+
+def register_body(scene: Scene) -> dict[str, Any]:
+    return {
+        "phoneNumber": scene.me.phone_number,
+        "fullName": "John Doe",
+        "age": 25,
+        "gender": "male",
+        "bio": "Love traveling and coffee!",
+        "location": "New York, NY",
+    }
+
+
+EXAMPLES = (
+    Example(
+        "1.1 send-otp", "POST", "/api/auth/send-otp", "OTP sent via WhatsApp successfully",
+        {
+            "phoneNumber": "+1234567890",
+            "deliveryMethod": "whatsapp",
+            "whatsappMessageId": "wamid.xxx",
+            "expiresAt": ISO,
+            "estimatedDeliveryTime": "30 seconds",
+        },
+        lambda scene: {"phoneNumber": "+1234567890", "deliveryMethod": "whatsapp"},
+        stage="anonymous",
+    ),
+    Example(
+        "1.2 verify-otp", "POST", "/api/auth/verify-otp", "OTP verified successfully",
+        {
+            "phoneNumber": TEXT,
+            "isNewUser": True,
+            "verificationMethod": "whatsapp",
+            "accessToken": TEXT,
+            "refreshToken": TEXT,
+        },
+        lambda scene: {"phoneNumber": scene.me.phone_number, "otpCode": scene.code},
+        stage="code_sent",
+    ),
+    Example(
+        "1.3 register", "POST", "/api/auth/register", "User registered successfully",
+        {"user": USER, "accessToken": TEXT}, register_body, stage="proven",
+    ),
+    Example(
+        "1.4 login", "POST", "/api/auth/login", "Login successful",
+        {"user": {**USER, "bio": OPTIONAL, "location": OPTIONAL}, "accessToken": TEXT},
+        lambda scene: {"phoneNumber": scene.me.phone_number},
+    ),
+    Example(
+        "1.5 profile", "GET", "/api/auth/profile", "Profile retrieved successfully",
+        {
+            **USER, "bio": OPTIONAL, "location": OPTIONAL, "profileImageUrl": OPTIONAL,
+            "isVerified": True, "isSuperLover": False, "lastSeen": ISO, "isOnline": True,
+        },
+    ),
+    Example("1.6 logout", "POST", "/api/auth/logout", "Logged out successfully"),
+    Example(
+        "4.1 balance", "GET", "/api/coins/balance", "Balance retrieved successfully",
+        {"balance": 150, "totalEarned": 500, "totalSpent": 350},
+    ),
+    Example(
+        "4.2 transactions", "GET", "/api/coins/transactions?page=1&limit=20", "Transactions retrieved successfully",
+        {
+            "transactions": [
+                {"id": UUID_TEXT, "type": "earn", "amount": 5, "description": "Watched ad", "createdAt": ISO}
+            ],
+            "pagination": PAGINATION,
+        },
+    ),
+    Example(
+        "4.6 spend", "POST", "/api/coins/spend", "Coins spent successfully",
+        {"coinsSpent": 10, "newBalance": 145},
+        lambda scene: {"amount": 10, "action": "gift", "referenceId": str(scene.other.id)},
+    ),
+    Example(
+        "6.1 initiate", "POST", "/api/calls/initiate", "Call initiated successfully",
+        {"callId": UUID_TEXT, "roomId": "room_uuid", "coinsSpent": 50, "newBalance": 90},
+        lambda scene: {"receiverId": str(scene.other.id), "callType": "video"},
+    ),
+    Example(
+        "6.2 accept", "POST", "/api/calls/{callId}/accept", "Call accepted", {"roomId": "room_uuid"}, stage="ringing"
+    ),
+    Example("6.3 reject", "POST", "/api/calls/{callId}/reject", "Call rejected", stage="ringing"),
+    Example(
+        "6.4 end", "POST", "/api/calls/{callId}/end", "Call ended successfully",
+        {"duration": 120, "coinsEarned": 25}, lambda scene: {"duration": 120}, stage="answered",
+    ),
+    Example(
+        "6.5 history", "GET", "/api/calls/history?page=1&limit=20", "Call history retrieved successfully",
+        {
+            "calls": [
+                {
+                    "id": UUID_TEXT, "callerId": UUID_TEXT, "receiverId": UUID_TEXT, "callType": "video",
+                    "status": "ended", "duration": 120, "coinsSpent": 50, "startedAt": ISO, "endedAt": ISO,
+                }
+            ],
+            "pagination": PAGINATION,
+        },
+        stage="ended",
+    ),
+    Example(
+        "6.6 offer", "POST", "/api/calls/{callId}/webrtc/offer", "Offer sent successfully",
+        body=lambda scene: {"sdp": SDP, "roomId": scene.call["roomId"]}, stage="answered",
+    ),
+    Example(
+        "6.7 answer", "POST", "/api/calls/{callId}/webrtc/answer", "Answer sent successfully",
+        body=lambda scene: {"sdp": SDP, "roomId": scene.call["roomId"]}, stage="offered",
+    ),
+)  # fmt: skip
+
+
+async def _anonymous(scene: Scene, outside: Any) -> None:
+    scene.token = None
+
+
+async def _code_sent(scene: Scene, outside: Any) -> None:
+    scene.token, scene.me.phone_number = None, "+1234567890"
+    await scene.me.client.post("/api/auth/send-otp", json={"phoneNumber": scene.me.phone_number})
+    scene.code = outside.code_for(scene.me.phone_number)
+
+
+async def _proven(scene: Scene, outside: Any) -> None:
+    scene.me.phone_number = "+1234567890"
+    scene.token = (await prove(scene.me.client, outside, scene.me.phone_number))["accessToken"]
+
+
+async def _signed_in(scene: Scene, outside: Any) -> None:
+    scene.token = scene.me.access_token
+
+
+async def _ringing(scene: Scene, outside: Any) -> None:
+    """The other one calls me."""
+    scene.token = scene.me.access_token
+    body = {"receiverId": str(scene.me.id), "callType": "video"}
+    scene.call = (await (await scene.other.post("/api/calls/initiate", body)).json())["data"]
+
+
+async def _answered(scene: Scene, outside: Any) -> None:
+    await _ringing(scene, outside)
+    await scene.me.post(f"/api/calls/{scene.call['callId']}/accept")
+
+
+async def _offered(scene: Scene, outside: Any) -> None:
+    await _answered(scene, outside)
+    offer = {"sdp": SDP, "roomId": scene.call["roomId"]}
+    await scene.other.post(f"/api/calls/{scene.call['callId']}/webrtc/offer", offer)
+
+
+async def _ended(scene: Scene, outside: Any) -> None:
+    await _answered(scene, outside)
+    await scene.me.post(f"/api/calls/{scene.call['callId']}/end", {"duration": 120})
+
+
+STAGES: dict[str, Callable[[Scene, Any], Awaitable[None]]] = {
+    "anonymous": _anonymous,
+    "code_sent": _code_sent,
+    "proven": _proven,
+    "signed_in": _signed_in,
+    "ringing": _ringing,
+    "answered": _answered,
+    "offered": _offered,
+    "ended": _ended,
+}
+
+
+def covers(got: Any, documented: Any, at: str = "data") -> None:
+    """Every documented key is there, with a value of the documented type."""
+    if documented is OPTIONAL:
+        return
+    if isinstance(documented, dict):
+        assert documented.keys() <= got.keys(), f"{at} lacks {documented.keys() - got.keys()}"
+        for key, value in documented.items():
+            covers(got[key], value, f"{at}.{key}")
+    elif isinstance(documented, list):
+        assert got, f"{at} is empty"
+        covers(got[0], documented[0], f"{at}[0]")
+    elif documented == UUID_TEXT:
+        UUID(got)
+    elif documented == ISO:
+        datetime.strptime(got, "%Y-%m-%dT%H:%M:%SZ")
+    else:
+        assert type(got) is type(documented), f"{at} is {got!r}"
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+async def test_documented_example(example, client, make_person, outside):
+    scene = Scene(await make_person("John Doe", coins=150), await make_person("Sarah Johnson", coins=150))
+    await STAGES[example.stage](scene, outside)
+    path = example.path.replace("{callId}", scene.call.get("callId", ""))
+    headers = {"Authorization": f"Bearer {scene.token}"} if scene.token else {}
+
+    response = await client.request(example.method, path, json=example.body(scene), headers=headers)
+
+    answer = await response.json()
+    assert response.status == 200, answer
+    assert answer["success"] is True
+    assert answer["message"] == example.message
+    assert ("data" in answer) == (example.data is not None)
+    covers(answer.get("data", {}), example.data or {})
