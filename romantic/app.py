@@ -18,6 +18,8 @@ from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
 from romantic.integrations.whatsapp import whatsapp
 from romantic.jobs.janitor import janitor
+from romantic.messages import events as message_events
+from romantic.messages import routes as messages
 from romantic.preferences import routes as preferences
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
@@ -38,11 +40,12 @@ ROUTES = (
     *super_lover.ROUTES,
     *preferences.ROUTES,
     *coins.ROUTES,
+    *messages.ROUTES,
     *calls.ROUTES,
     *realtime.ROUTES,
     *admin.ROUTES,
 )
-EVENTS = (*realtime.EVENTS, *signaling.EVENTS)
+EVENTS = (*realtime.EVENTS, *signaling.EVENTS, *message_events.EVENTS)
 
 
 def create_app(settings: Settings) -> web.Application:

@@ -106,6 +106,7 @@ class Settings:
     super_lover_share: float
     super_lover_fee: int
     message_cost: int
+    messaging_policy: Literal["open", "matched"]
     boost_cost: int
     gift_cost: int
     welcome_coins: int
@@ -114,6 +115,7 @@ class Settings:
     ws_call_ping_seconds: float
     ws_auth_seconds: float
     ws_max_sockets: int
+    ws_max_per_process: int
     ws_allow_query_token: bool
 
     rate_limits: bool

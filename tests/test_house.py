@@ -33,10 +33,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "admin": {"auth", "coins", "db", "errors", "http", "realtime", "settings", "signals", "users"},
     "super_lover": {"coins", "db", "errors", "http", "realtime", "settings"},
     "preferences": {"db", "http"},
+    "messages": {"coins", "db", "errors", "http", "realtime", "settings", "users"},
     "calls": {"coins", "db", "errors", "http", "realtime", "rtc", "settings"},
     "dev": {"auth", "coins", "db", "errors", "http", "settings", "users", "web"},
     "app": {
-        "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "preferences",
+        "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "messages", "preferences",
         "realtime", "redis", "settings", "signals", "super_lover", "users",
     },
     "cli": {
@@ -46,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: Sideways means the desk of the other slice, not its insides.
 DESKS = {"service", "errors"}
-SLICES = {"users", "coins", "auth", "calls", "admin", "super_lover", "preferences"}
+SLICES = {"users", "coins", "auth", "calls", "admin", "super_lover", "preferences", "messages"}
 
 MODULES = sorted(HOUSE.rglob("*.py"))
 

@@ -26,6 +26,7 @@ class Scene:
     code: str = ""
     token: str | None = None
     call: dict[str, Any] = field(default_factory=dict)
+    sql: Any = None
 
 
 @dataclass
@@ -54,6 +55,11 @@ USER = {
     "location": "New York, NY",
     "coins": 50,
     "createdAt": ISO,
+}
+PREFERENCES = {
+    "notifications": {"push": True, "email": False, "sms": True},
+    "privacy": {"profileVisibility": "public", "showOnlineStatus": True, "showLastSeen": True},
+    "app": {"theme": "light", "language": "en", "autoPlayVideos": True},
 }
 PAGINATION = {"page": 1, "limit": 20, "total": 1, "hasNext": False}
 
@@ -112,6 +118,73 @@ EXAMPLES = (
     ),
     Example("1.6 logout", "POST", "/api/auth/logout", "Logged out successfully"),
     Example(
+        "3.1 become super lover", "POST", "/api/super-lover/become",
+        "Congratulations! You are now a Super Lover!",
+        {"user": {"id": UUID_TEXT, "isSuperLover": True, "superLoverBio": TEXT, "coinsBalance": 0}},
+        lambda scene: {"superLoverBio": "Professional Super Lover with 5+ years experience"},
+        stage="rich",
+    ),
+    Example(
+        "3.2 super lover status", "PUT", "/api/super-lover/status", "Status updated to: READY",
+        {"status": "ready"}, lambda scene: {"status": "ready"}, stage="super_lovers",
+    ),
+    Example(
+        "3.3 super lover bio", "PUT", "/api/super-lover/bio", "Bio updated successfully",
+        {"bio": "Updated Super Lover bio"},
+        lambda scene: {"bio": "Updated Super Lover bio"},
+        stage="super_lovers",
+    ),
+    Example(
+        "3.4 super lover stats", "GET", "/api/super-lover/stats", "Statistics retrieved successfully",
+        {
+            "rating": 4.8,
+            "totalCalls": 127,
+            "totalEarnings": 6350,
+            "totalDuration": 2540,
+            "averageCallDuration": 20,
+            "monthlyEarnings": 1250,
+        },
+        stage="super_lovers",
+    ),
+    Example(
+        "3.5 available super lovers", "GET", "/api/super-lover/available?status=ready&page=1&limit=10",
+        "Super Lovers retrieved successfully",
+        {
+            "superLovers": [
+                {
+                    "id": UUID_TEXT, "fullName": "Sarah Johnson", "age": 25, "gender": "female",
+                    "superLoverBio": OPTIONAL, "superLoverRating": 4.8, "superLoverCallCount": 127,
+                    "superLoverStatus": "ready", "profileImageUrl": OPTIONAL, "isVerified": True,
+                }
+            ],
+            "pagination": PAGINATION,
+        },
+        stage="super_lovers",
+    ),
+    Example(
+        "3.6 can become super lover", "GET", "/api/super-lover/can-become",
+        "Requirements checked successfully",
+        {
+            "canBecome": True,
+            "requirements": {
+                "isVerified": True, "minimumAge": 18, "userAge": 25, "coinsRequired": 1000, "userCoins": 1500,
+            },
+        },
+        stage="rich",
+    ),
+    Example(
+        "3.7 super lover requirements", "GET", "/api/super-lover/requirements",
+        "Requirements retrieved successfully",
+        {"coinsRequired": 1000, "verificationRequired": True, "minimumAge": 18, "description": TEXT},
+    ),
+    Example(
+        "3.8 rate super lover", "POST", "/api/super-lover/rate", "Rating submitted successfully",
+        body=lambda scene: {
+            "superLoverId": str(scene.other.id), "rating": 5, "comment": "Great conversation!",
+        },
+        stage="talked",
+    ),
+    Example(
         "4.1 balance", "GET", "/api/coins/balance", "Balance retrieved successfully",
         {"balance": 150, "totalEarned": 500, "totalSpent": 350},
     ),
@@ -163,6 +236,23 @@ EXAMPLES = (
         "6.7 answer", "POST", "/api/calls/{callId}/webrtc/answer", "Answer sent successfully",
         body=lambda scene: {"sdp": SDP, "roomId": scene.call["roomId"]}, stage="offered",
     ),
+    Example("7.1 preferences", "GET", "/api/preferences", "Preferences retrieved successfully", PREFERENCES),
+    Example(
+        "7.2 update preferences", "PUT", "/api/preferences", "Preferences updated successfully",
+        {"preferences": PREFERENCES},
+        lambda scene: {name: PREFERENCES[name] for name in ("notifications", "privacy")},
+    ),
+    Example(
+        "7.3 statistics", "GET", "/api/preferences/statistics", "Statistics retrieved successfully",
+        {
+            "totalMatches": 45,
+            "totalLikes": 128,
+            "totalViews": 567,
+            "accountAge": "30 days",
+            "lastActive": "2 min ago",
+            "profileCompleteness": 85,
+        },
+    ),
 )  # fmt: skip
 
 
@@ -208,6 +298,32 @@ async def _ended(scene: Scene, outside: Any) -> None:
     await scene.me.post(f"/api/calls/{scene.call['callId']}/end", {"duration": 120})
 
 
+async def _rich(scene: Scene, outside: Any) -> None:
+    """I have what becoming a super lover takes, and more."""
+    scene.token = scene.me.access_token
+    scene.sql(
+        "SELECT id FROM add_entry(%s, 'earn', 1350, %s, 'test', NULL, NULL)",
+        scene.me.id,
+        f"rich:{scene.me.id}",
+    )
+
+
+async def _super_lovers(scene: Scene, outside: Any) -> None:
+    """Both of us are super lovers."""
+    scene.token = scene.me.access_token
+    scene.sql("UPDATE users SET is_super_lover = TRUE, super_lover_status = 'ready'")
+
+
+async def _talked(scene: Scene, outside: Any) -> None:
+    """I called a super lover, and we talked for a while."""
+    await _super_lovers(scene, outside)
+    body = {"receiverId": str(scene.other.id), "callType": "video"}
+    call_id = (await (await scene.me.post("/api/calls/initiate", body)).json())["data"]["callId"]
+    await scene.other.post(f"/api/calls/{call_id}/accept")
+    scene.sql("UPDATE calls SET started_at = now() - interval '1 minute' WHERE id = %s", call_id)
+    await scene.me.post(f"/api/calls/{call_id}/end")
+
+
 STAGES: dict[str, Callable[[Scene, Any], Awaitable[None]]] = {
     "anonymous": _anonymous,
     "code_sent": _code_sent,
@@ -217,6 +333,9 @@ STAGES: dict[str, Callable[[Scene, Any], Awaitable[None]]] = {
     "answered": _answered,
     "offered": _offered,
     "ended": _ended,
+    "rich": _rich,
+    "super_lovers": _super_lovers,
+    "talked": _talked,
 }
 
 
@@ -240,8 +359,10 @@ def covers(got: Any, documented: Any, at: str = "data") -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
-async def test_documented_example(example, client, make_person, outside):
-    scene = Scene(await make_person("John Doe", coins=150), await make_person("Sarah Johnson", coins=150))
+async def test_documented_example(example, client, make_person, outside, sql):
+    scene = Scene(
+        await make_person("John Doe", coins=150), await make_person("Sarah Johnson", coins=150), sql=sql
+    )
     await STAGES[example.stage](scene, outside)
     path = example.path.replace("{callId}", scene.call.get("callId", ""))
     headers = {"Authorization": f"Bearer {scene.token}"} if scene.token else {}

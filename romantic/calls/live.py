@@ -12,7 +12,7 @@ from aiohttp import web
 
 from romantic.calls.evidence import MeterRules
 from romantic.calls.meter import Change, Meter, Snapshot
-from romantic.calls.monitor import Monitor
+from romantic.calls.monitor import Monitor, Quality
 from romantic.calls.room import Room
 from romantic.db import Row
 from romantic.realtime import Event, Hub, Kind
@@ -22,7 +22,7 @@ from romantic.settings import Settings
 class LiveCall:
     """What this process keeps in memory about one call; the truth about it is in the database."""
 
-    def __init__(self, call: Row, *, hub: Hub, rules: MeterRules) -> None:
+    def __init__(self, call: Row, *, hub: Hub, rules: MeterRules, beat_seconds: float) -> None:
         self.id: UUID = call["id"]
         self.caller_id: UUID = call["caller_id"]
         self.receiver_id: UUID = call["receiver_id"]
@@ -44,13 +44,18 @@ class LiveCall:
         parties = (self.caller_id, self.receiver_id)
         self._rules = rules
         self.room = Room(self.id, parties)
-        self.monitor = Monitor(_meter(call, parties, rules), parties, ping=self._ping)
+        meter = _meter(call, parties, rules)
+        self.monitor = Monitor(meter, parties, interval=beat_seconds, ping=self._ping, judge=self._judge)
         self.room.monitor = self.monitor
         self._recall(call)
 
     @property
     def parties(self) -> tuple[UUID, UUID]:
         return self.caller_id, self.receiver_id
+
+    @property
+    def status(self) -> str:
+        return "answered" if self.answered else "ringing"
 
     @property
     def meter(self) -> Meter:
@@ -74,6 +79,10 @@ class LiveCall:
             self.monitor.meter = _meter(call, self.parties, self._rules)
         self.metered_by = "evidence"
 
+    def heard_at(self, user_id: UUID) -> float | None:
+        """When the party's phone was last heard of: the one in the call, or any before one has joined."""
+        return self._hub.last_seen(user_id, session_id=self.room.session_of(user_id))
+
     def tell(self, event: Event) -> None:
         """Tell every phone of both people, in the room or not."""
         for party in self.parties:
@@ -84,6 +93,17 @@ class LiveCall:
 
     def _ping(self, user_id: UUID, n: int) -> None:
         self._hub.send(user_id, Event("monitor-ping", {"callId": self.id, "n": n}, Kind.VOLATILE))
+
+    def _judge(self, user_id: UUID, quality: Quality) -> None:
+        data = {
+            "callId": self.id,
+            "userId": user_id,
+            "level": quality.level,
+            "score": quality.mos,
+            "rttMs": quality.rtt_ms,
+            "lossPct": quality.loss_pct,
+        }
+        self.tell(Event("call-quality", data, Kind.VOLATILE))
 
     def _recall(self, call: Row) -> None:
         """Take up the stored offer and answer; what its receiver may not have seen waits for them."""
@@ -113,6 +133,7 @@ class LiveCalls:
 
     def __init__(self, settings: Settings, hub: Hub) -> None:
         self._hub = hub
+        self._beat_seconds = settings.monitor_beat_seconds
         self._rules = MeterRules(
             suspect_seconds=settings.call_suspect_seconds,
             disconnect_seconds=settings.call_disconnect_seconds,
@@ -134,7 +155,9 @@ class LiveCalls:
         """The call's place in memory, made if this is the first this process hears of it."""
         live = self._by_id.get(call["id"])
         if live is None:
-            live = self._by_id[call["id"]] = LiveCall(call, hub=self._hub, rules=self._rules)
+            live = self._by_id[call["id"]] = LiveCall(
+                call, hub=self._hub, rules=self._rules, beat_seconds=self._beat_seconds
+            )
             for party in live.parties:
                 self._by_user[party] = live
             if live.answered:

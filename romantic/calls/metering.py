@@ -31,6 +31,7 @@ sql = service.sql
 
 WARNINGS = (60, 20)  # seconds before the coins run out
 METER_EVENT_SECONDS = 60.0
+LEAD_TICKS = 2  # a block is charged this early, so that a late tick is not a free second
 
 
 class Metering:
@@ -66,7 +67,7 @@ class Metering:
     async def _tick(self, live: LiveCall) -> None:
         at = monotonic()
         for party in live.parties:
-            seen = self._app[HUB].last_seen(party)
+            seen = live.heard_at(party)
             if seen is not None:
                 live.monitor.touch(party, at=seen)
         live.changes.extend(live.monitor.tick(at))
@@ -171,7 +172,7 @@ class Metering:
         billable = live.meter.billable(at=at)
         if live.billing == "metered":
             paid_until = live.blocks_charged * live.block_seconds
-            is_due = billable + self._settings.call_tick_seconds >= paid_until
+            is_due = billable + LEAD_TICKS * self._settings.call_tick_seconds >= paid_until
             is_paid = not is_due or await self._charge(live)
             if not is_paid and billable >= paid_until:
                 await self._end(live, "insufficient_coins")
@@ -239,12 +240,15 @@ class Metering:
                     await self._save(live)
 
 
+LOOPS = web.AppKey("LOOPS", list[asyncio.Task[None]])
+
+
 async def metering(app: web.Application) -> AsyncIterator[None]:
     """Meters and sweeper while the application runs."""
     clock, sweeper = Metering(app), Sweeper(app)
-    tasks = [asyncio.create_task(clock.run()), asyncio.create_task(sweeper.run())]
+    loops = app[LOOPS] = [asyncio.create_task(clock.run()), asyncio.create_task(sweeper.run())]
     yield
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    for loop in loops:
+        loop.cancel()
+    await asyncio.gather(*loops, return_exceptions=True)
     await clock.stop()

@@ -1,18 +1,38 @@
 """The server's seat in a room: it hears what phones are told, answers monitor-offer, and keeps the meter."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import structlog
 
+from romantic.calls.evidence import Via
 from romantic.calls.meter import Change, Meter
 from romantic.realtime import Event
-from romantic.rtc import Beat, Beats, MonitorPeer, Peers, State, estimated_mos
-from romantic.rtc.quality import one_way
+from romantic.rtc import Beat, Beats, MonitorBusy, MonitorPeer, Peers, State, estimated_mos, level
+from romantic.rtc.quality import Level, one_way
 
 log = structlog.get_logger()
+
+
+QUALITY_SECONDS = 5.0  # how often a path is judged
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What the beats of one party measured: milliseconds, percent, estimated MOS."""
+
+    rtt_ms: float
+    jitter_ms: float
+    loss_pct: float
+    mos: float
+
+    @property
+    def level(self) -> Level:
+        return level(self.mos)
 
 
 class Leg:
@@ -23,39 +43,51 @@ class Leg:
         self.beats: Beats | None = None  # over the socket
         self.pair: str | None = None  # of the party's peer-to-peer leg, in its own words
         self.reconnects = 0
+        self.ping_at = self.judge_at = 0.0
+        self.level: Level | None = None  # as it was last told
 
-    @property
-    def measured(self) -> Beats | None:
-        if self.beats is not None:
-            return self.beats
-        return self.peer.beats if self.peer is not None else None
+    def quality(self) -> Quality | None:
+        """Of the transport in use, or of the one before where this one has measured nothing yet."""
+        for beats in (self.beats, self.peer.beats if self.peer is not None else None):
+            rtt = beats.rtt_median_ms() if beats is not None else None
+            if beats is not None and rtt is not None:
+                loss = one_way(round_trip_loss=beats.loss)
+                mos = estimated_mos(rtt_ms=rtt, jitter_ms=beats.jitter_ms, loss=loss)
+                measured = round(rtt, 1), round(beats.jitter_ms, 1), round(100 * beats.loss, 1)
+                return Quality(*measured, mos=round(mos, 2))
+        return None
 
     def summary(self) -> dict[str, float | None]:
         """RTT and jitter in ms, loss in percent, estimated MOS; None where nothing was measured."""
-        beats = self.measured
-        rtt = beats.rtt_median_ms() if beats is not None else None
-        if beats is None or rtt is None:
-            return {"rtt_ms": None, "jitter_ms": None, "loss_pct": None, "mos": None}
-        mos = estimated_mos(
-            rtt_ms=rtt, jitter_ms=beats.jitter_ms, loss=one_way(round_trip_loss=beats.loss)
-        )
-        return {
-            "rtt_ms": round(rtt, 1),
-            "jitter_ms": round(beats.jitter_ms, 1),
-            "loss_pct": round(100 * beats.loss, 1),
-            "mos": round(mos, 2),
-        }
+        quality = self.quality()
+        if quality is None:
+            return dict.fromkeys(("rtt_ms", "jitter_ms", "loss_pct", "mos"))
+        return asdict(quality)
 
 
 class Monitor:
-    """Turns what it hears in the room, on sockets and on its channels into evidence for the meter."""
+    """Turns what it hears in the room, on sockets and on its channels into evidence for the meter.
 
-    def __init__(self, meter: Meter, parties: tuple[UUID, UUID], *, ping: Callable[[UUID, int], None]) -> None:
+    `ping` asks a party for a beat over its socket, `judge` tells how good a party's path is whenever the word
+    for it changes.
+    """
+
+    def __init__(
+        self,
+        meter: Meter,
+        parties: tuple[UUID, UUID],
+        *,
+        interval: float,
+        ping: Callable[[UUID, int], None],
+        judge: Callable[[UUID, Quality], None],
+    ) -> None:
         self.meter = meter
         self.legs = {party: Leg() for party in parties}
         self.p2p_claimed = False
         self.offered = False
+        self._interval = interval
         self._ping = ping
+        self._judge = judge
 
     def send(self, event: Event) -> None:
         """What the room tells its participants."""
@@ -83,10 +115,11 @@ class Monitor:
                 on_beat=lambda beat: self._beat(user_id, beat),
                 on_state=lambda state: self._peer_is(user_id, state),
             )
-        except Exception:
-            self._fall_back(leg)
+        except MonitorBusy:
+            if leg.peer is None or leg.peer.is_over:
+                self._fall_back(leg)
             raise
-        old, leg.peer, leg.beats = leg.peer, peer, None
+        old, leg.peer = leg.peer, peer
         if old is not None:
             leg.reconnects += 1
             await old.close()
@@ -102,29 +135,43 @@ class Monitor:
     def tick(self, at: float) -> list[Change]:
         """Judge the evidence so far, and ping the parties whose beats come over the socket."""
         for user_id, leg in self.legs.items():
-            if leg.beats is not None:
+            if leg.beats is not None and at >= leg.ping_at:
+                leg.ping_at = at + self._interval
                 self._ping(user_id, leg.beats.ping(at))
+            if at >= leg.judge_at:
+                self._judge_leg(user_id, leg, at)
         return self.meter.tick(at=at)
 
     async def close(self) -> None:
-        for leg in self.legs.values():
-            if leg.peer is not None:
-                await leg.peer.close()
+        peers = [leg.peer for leg in self.legs.values() if leg.peer is not None]
+        await asyncio.gather(*(peer.close() for peer in peers))
 
-    def _beat(self, user_id: UUID, beat: Beat, via: str = "udp") -> None:
+    def _judge_leg(self, user_id: UUID, leg: Leg, at: float) -> None:
+        quality = leg.quality()
+        if quality is None:
+            return
+        leg.judge_at = at + QUALITY_SECONDS
+        if quality.level != leg.level:
+            leg.level = quality.level
+            self._judge(user_id, quality)
+
+    def _beat(self, user_id: UUID, beat: Beat, via: Via = "udp") -> None:
         pair = (beat.quality or {}).get("pair")
         if pair is not None:
             self.legs[user_id].pair = pair
         self.p2p_claimed = self.p2p_claimed or pair is not None or bool(beat.rx)
-        self.meter.beat(user_id, at=beat.at, rx=beat.rx, via="ws" if via == "ws" else "udp")
+        self.meter.beat(user_id, at=beat.at, rx=beat.rx, via=via)
 
     def _peer_is(self, user_id: UUID, state: State) -> None:
         log.info("monitor.changed", user_id=str(user_id), state=state)
-        if state == "setup-timeout":
-            self._fall_back(self.legs[user_id])
+        leg = self.legs[user_id]
+        if state == "open":
+            leg.beats = None
+        elif state in ("setup-timeout", "lost"):
+            self._fall_back(leg)
 
     @staticmethod
     def _fall_back(leg: Leg) -> None:
-        """No channel came up: the same beats go over the socket from now on."""
+        """There is no channel: the same beats go over the socket until there is one."""
         if leg.beats is None:
             leg.beats = Beats()

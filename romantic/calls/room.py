@@ -39,6 +39,7 @@ class Room:
         self.monitor: Participant | None = None
         self._seats: dict[UUID, Phone] = {}
         self._joined_at: dict[UUID, float] = {}
+        self._sessions: dict[UUID, UUID] = {}  # whose phone took the seat last, also while it is empty
         self._waiting: dict[UUID, list[Event]] = {party: [] for party in parties}
         self._candidates = dict.fromkeys(parties, 0)
 
@@ -50,18 +51,24 @@ class Room:
         seat = self._seats.get(user_id)
         return seat is not None and (socket is None or seat.socket is socket)
 
+    def session_of(self, user_id: UUID) -> UUID | None:
+        """The session whose phone is, or was last, in the call; None before one joined."""
+        seat = self._seats.get(user_id)
+        return seat.socket.session_id if seat is not None else self._sessions.get(user_id)
+
     @property
     def participants(self) -> list[dict[str, Any]]:
         return [{"userId": party, "joinedAt": timestamp(at)} for party, at in self._joined_at.items()]
 
     def join(self, user_id: UUID, phone: Phone) -> list[Event]:
-        """Seat the party and tell the others; a second phone replaces the first.
+        """Seat the party and tell the others; returns what was sent to the party before it came.
 
-        Returns what was sent to the party before it came.
+        A second phone replaces the first; the same phone again changes nothing.
         """
-        self._seats[user_id] = phone
-        self._joined_at[user_id] = time.time()
-        self._tell_others(user_id, self._event("user-joined", user_id))
+        if not self.is_seated(user_id, phone.socket):
+            self._seats[user_id] = phone
+            self._joined_at[user_id] = time.time()
+            self._tell_others(user_id, self._event("user-joined", user_id))
         waiting, self._waiting[user_id] = self._waiting[user_id], []
         return waiting
 
@@ -74,7 +81,7 @@ class Room:
         """The phone is gone, its person may come back: what is sent meanwhile waits for them."""
         if not self.is_seated(user_id, socket):
             return False
-        del self._seats[user_id]
+        self._sessions[user_id] = self._seats.pop(user_id).socket.session_id
         del self._joined_at[user_id]
         return True
 
@@ -88,14 +95,14 @@ class Room:
         target = self.other(sender)
         seat = self._seats.get(target)
         if seat is None:
-            self._waiting[target].append(event)
+            self._put_aside(event, target=target)
             return False
         seat.send(event)
         return True
 
     def put_aside(self, name: str, payload: dict[str, Any], *, sender: UUID) -> None:
         """What the database still holds for a party that has yet to come, after a restart."""
-        self._waiting[self.other(sender)].append(Event(name, {**payload, **self._stamp(sender)}))
+        self._put_aside(Event(name, {**payload, **self._stamp(sender)}), target=self.other(sender))
 
     def broadcast(self, event: Event) -> None:
         """Tell everyone seated, the monitor included."""
@@ -116,6 +123,16 @@ class Room:
             seat.send(event)
         if self.monitor is not None:
             self.monitor.send(event)
+
+    def _put_aside(self, event: Event, *, target: UUID) -> None:
+        """Keep it for who is not there. A new offer supersedes the one that waits, and its candidates."""
+        waiting = self._waiting[target]
+        names = [kept.name for kept in waiting]
+        if event.name != "ice-candidate" and event.name in names:
+            first = names.index(event.name)
+            is_offer = event.name == "webrtc-offer"
+            del waiting[first : None if is_offer else first + 1]
+        waiting.append(event)
 
     def _event(self, name: str, user_id: UUID) -> Event:
         data = {"userId": user_id, "roomId": self.id, "callId": self.call_id}

@@ -77,7 +77,7 @@ async def join_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> di
         "roomId": live.room.id,
         "callId": live.id,
         "callType": live.call_type,
-        "status": "answered" if live.answered else "ringing",
+        "status": live.status,
         "polite": not is_caller,
         "shouldOffer": is_caller,
         "participants": participants,
@@ -94,15 +94,11 @@ def leave_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> dict[st
     return {}
 
 
-async def offer(
-    socket: Socket, *, room_id: str, target_user_id: UUID | None, offer: Any
-) -> dict[str, Any]:
+async def offer(socket: Socket, *, room_id: str, target_user_id: UUID | None, offer: Any) -> dict[str, Any]:
     return await _describe(socket, room_id, target_user_id, "offer", offer)
 
 
-async def answer(
-    socket: Socket, *, room_id: str, target_user_id: UUID | None, answer: Any
-) -> dict[str, Any]:
+async def answer(socket: Socket, *, room_id: str, target_user_id: UUID | None, answer: Any) -> dict[str, Any]:
     return await _describe(socket, room_id, target_user_id, "answer", answer)
 
 
@@ -130,7 +126,7 @@ async def relay_description(
     False if the other side is not in the room yet. Raises InvalidCallState for an answer without an offer.
     """
     if kind == "answer" and not live.monitor.offered:
-        raise InvalidCallState("There is no offer to answer.", status="answered" if live.answered else "ringing")
+        raise InvalidCallState("There is no offer to answer.", status=live.status)
     delivered = live.room.relay(f"webrtc-{kind}", {kind: description}, sender=sender)
     text = description["sdp"] if isinstance(description, dict) else description
     if delivered:
@@ -154,6 +150,8 @@ def _write_later(app: web.Application, job: Any) -> None:
             await job
         except DatabaseBusy as error:
             log.warning("signaling.not_stored", reason=str(error))
+        except Exception:
+            log.exception("signaling.crashed")
 
     task = asyncio.create_task(write())
     app[WRITES].add(task)
@@ -174,7 +172,10 @@ async def call_end(
 ) -> dict[str, Any]:
     _check_identity(socket, user_id)
     ending = Ending("ice_failed" if reason == "ice_failed" else "user_hangup", by=socket.user_id)
-    over = await conduct.end(socket.app, call_id=_call_id(room_id), ending=ending)
+    try:
+        over = await conduct.end(socket.app, call_id=_call_id(room_id), ending=ending)
+    except CallNotFound:
+        raise NotInCall from None
     return ended_view(over.call) | {"newBalance": over.balance}
 
 
@@ -200,7 +201,9 @@ async def call_reject(socket: Socket, *, call_id: UUID, reason: str | None) -> d
 def call_stats(socket: Socket, *, call_id: UUID, sample: dict[str, Any]) -> None:
     """A client's view of its own leg: quality, never money."""
     live = _live_of(socket, call_id)
-    connected = sample.get("iceConnectionState") in ("connected", "completed") or sample.get("connected") is True
+    connected = (
+        sample.get("iceConnectionState") in ("connected", "completed") or sample.get("connected") is True
+    )
     live.monitor.p2p_claimed = live.monitor.p2p_claimed or connected
 
 
@@ -216,7 +219,7 @@ async def monitor_offer(socket: Socket, *, call_id: UUID, sdp: str) -> dict[str,
     settings = socket.app[SETTINGS]
     live = _live_of(socket, call_id)
     if settings.monitor_mode == "off":
-        raise MonitorBusy
+        raise MonitorBusy("Monitors are switched off.")
     peer = await live.monitor.answer(socket.app[PEERS], socket.user_id, sdp)
     if socket.app[LIVE].get(call_id) is not live:
         await peer.close()
@@ -248,7 +251,7 @@ EVENTS = (
     on("call-ringing", call_ringing, CallEvent),
     on("call-accept", call_accept, CallEvent),
     on("call-reject", call_reject, CallReject),
-    on("call-stats", call_stats, CallStats, in_call=True, silent=True),
+    on("call-stats", call_stats, CallStats, in_call=True),
     on("monitor-offer", monitor_offer, MonitorOffer, in_call=True),
-    on("monitor-beat", monitor_beat, MonitorBeat, in_call=True, silent=True),
+    on("monitor-beat", monitor_beat, MonitorBeat, in_call=True),
 )

@@ -1,5 +1,6 @@
 """How the calls hang on the application: their stores, their peers, and what they hear of sockets."""
 
+import asyncio
 import os
 import secrets
 import socket as sockets
@@ -41,13 +42,16 @@ async def peers(app: web.Application) -> AsyncIterator[None]:
     )
     await app[PEERS].start()
     yield
+    writes = app[WRITES]
+    if writes:
+        await asyncio.wait(writes, timeout=2)
     await app[PEERS].close()
 
 
 def _gone(app: web.Application, socket: Socket) -> None:
     """A phone's socket closed: its last byte still counts, and its seat waits for it to come back."""
     live = app[LIVE].of_user(socket.user_id)
-    if live is not None:
+    if live is not None and live.room.session_of(socket.user_id) in (None, socket.session_id):
         live.monitor.touch(socket.user_id, at=min(socket.last_seen, monotonic()))
         live.room.vacate(socket.user_id, socket)
 
@@ -62,6 +66,6 @@ async def greet(socket: Socket) -> dict[str, Any]:
         "roomId": live.room.id,
         "callType": live.call_type,
         "role": "caller" if socket.user_id == live.caller_id else "receiver",
-        "status": "answered" if live.answered else "ringing",
+        "status": live.status,
     }
     return {"activeCall": active}

@@ -1,132 +1,154 @@
-"""run.py demo: the story of one paid call on a server of its own, or on a running one, printed as it happens."""
+"""run.py demo: the story of one paid call, on a server of its own or a running one, told as it happens."""
 
 import asyncio
 import json
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import fields
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 from aiohttp import ClientSession, ClientTimeout
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from romantic.cli.faults import CommandFault
+from romantic import __version__
+from romantic.cli.own_server import OwnServer
 from romantic.cli.stopping import stop_signals
-from romantic.cli.stores import HOME
 from romantic.cli.story import Broken, Step, Story
 from romantic.realtime.events import CloseCode
-from romantic.settings import Settings
 
-RUN = Path(__file__).parents[2] / "run.py"
-START_SECONDS, STOP_SECONDS = 60.0, 30.0
 #: Long enough for RTCP to measure round trips; on a server that is not ours, for its shortest paid call.
 TALK_OWN, TALK_ELSEWHERE = 6.0, 12.0
+SHORTEST_PAID = 10.0
 
 
 def demo(*, url: str | None, seconds: float | None) -> int:
     """Exit code 0 only if every step held."""
     with stop_signals():
         if url is not None:
-            return asyncio.run(_tell(url.rstrip("/"), None, seconds or TALK_ELSEWHERE))
+            return asyncio.run(_on_running(url.rstrip("/"), seconds=seconds or TALK_ELSEWHERE))
         seconds = seconds or TALK_OWN
-        with OwnServer(least_billable=min(10.0, seconds / 2)) as server:
-            return asyncio.run(_tell(server.url, server, seconds))
+        with OwnServer(least_billable=min(SHORTEST_PAID, seconds / 2)) as server:
+            return asyncio.run(_on_own(server, seconds=seconds))
 
 
-class OwnServer:
-    """A development server with empty stores in a folder of its own; nothing of it is left afterwards.
+async def _on_running(url: str, *, seconds: float) -> int:
+    async with Report() as report, ClientSession(timeout=ClientTimeout(30)) as http:
+        await report.step("server", lambda: _look_at(http, url))
+        story = Story(http, url, seconds=seconds)
+        await _tell(report, story)
+    return report.conclude()
 
-    A process of its own, as real as any: it shares no loop with the phones, and is stopped as an operator does.
+
+async def _on_own(server: OwnServer, *, seconds: float) -> int:
+    url = ""
+
+    async def start() -> str:
+        nonlocal url
+        url = await server.wait_ready()
+        return f"{url}, process {server.pid}, its own PostgreSQL and Valkey"
+
+    async with Report() as report, ClientSession(timeout=ClientTimeout(30)) as http:
+        await report.step("server", start)
+        story = Story(http, url, seconds=seconds)
+        await _tell(
+            report,
+            story,
+            ("ledger audit", lambda: _audit(server)),
+            ("server stops", lambda: _stop(server, story)),
+        )
+    if not report.holds:
+        print(server.log_tail(), file=sys.stderr)
+    return report.conclude()
+
+
+async def _tell(report: "Report", story: Story, *more: tuple[str, Step]) -> None:
+    try:
+        for name, step in (*story.steps, *more):
+            await report.step(name, step)
+    finally:
+        await story.close()
+
+
+async def _look_at(http: ClientSession, url: str) -> str:
+    """Whether it is a development server of this version."""
+    async with http.get(f"{url}/version") as response:
+        version = (await response.json())["data"]["version"]
+    async with http.get(f"{url}/dev/outbox.json") as response:
+        if response.status != 200:
+            raise Broken(f"{url} is not a development server: it has no outbox")
+    return f"{url}, version {version}, this is {__version__}"
+
+
+async def _audit(server: OwnServer) -> str:
+    """What an operator runs beside the server."""
+    done = await asyncio.to_thread(server.run, "admin", "ledger", "check", "--json")
+    if done.returncode:
+        raise Broken(done.stderr or done.stdout)
+    audit = json.loads(done.stdout)
+    return f"{audit['users']} users, {audit['entries']} entries, {audit['coins']} coins: the ledger holds"
+
+
+async def _stop(server: OwnServer, story: Story) -> str:
+    """SIGTERM: the phones are sent elsewhere, and the process ends in order."""
+    stopped = asyncio.create_task(asyncio.to_thread(server.stop))
+    codes = [await phone.line.closed() for phone in (story.caller, story.receiver)]
+    status = await stopped
+    if status or set(codes) != {CloseCode.DRAINING}:
+        raise Broken(f"exit code {status}, sockets closed with {codes}")
+    return f"SIGTERM: both sockets sent elsewhere ({int(CloseCode.DRAINING)}), exit code 0"
+
+
+class Report:
+    """Each step when it is done: a growing table on a terminal, plain lines elsewhere.
+
+    After a step that does not hold the others are not tried.
     """
 
-    def __init__(self, *, least_billable: float) -> None:
-        ours = {name.upper() for field in fields(Settings) for name in (field.name, f"{field.name}_file")}
-        self._environ = {name: value for name, value in os.environ.items() if name not in ours}
-        self._environ |= {
-            "ROMANTIC_ENV": "development",
-            "PORT": "0",
-            "LOG_FORMAT": "json",
-            "CALL_MIN_BILLABLE_SECONDS": str(least_billable),
-        }
-        self.url = ""
+    def __init__(self) -> None:
+        self.holds = True
+        self._count = 0
+        self._began = monotonic()
+        self._console = Console()
+        self._table = Table("", "step", "", "ms", "facts", box=None, pad_edge=False)
+        self._open = AsyncExitStack()
 
-    def __enter__(self) -> Self:
-        self.folder = Path(tempfile.mkdtemp(prefix="romantic-demo-"))
-        self.folder.chmod(0o755)  # root's PostgreSQL runs as nobody, who must get in
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+    async def __aenter__(self) -> "Report":
+        if self._console.is_terminal:
+            live = Live(self._table, console=self._console, vertical_overflow="visible")
+            self._open.enter_context(live)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    async def __aexit__(self, *_: object) -> None:
+        self._table.caption = None
+        await self._open.aclose()
 
-    def _start(self) -> None:
-        self._began = monotonic()
-        with (self.folder / "log").open("wb") as log:
-            # In a session of its own: Ctrl-C reaches us, and we stop it in order.
-            self._process = subprocess.Popen(
-                (sys.executable, RUN, "serve"),
-                cwd=self.folder,
-                env=self._environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-
-    async def ready(self) -> str:
-        """Wait until it serves; its facts."""
-        async with asyncio.timeout(START_SECONDS):
-            while not (url := self._announced()):
-                if self._process.poll() is not None:
-                    raise Broken(f"it ended with status {self._process.returncode}\n{self.log_tail()}")
-                await asyncio.sleep(0.05)
-        self.url = url
-        return f"{url}, process {self._process.pid}, PostgreSQL and Valkey of its own"
-
-    def _announced(self) -> str:
+    async def step(self, name: str, step: Callable[[], Awaitable[str]]) -> None:
+        if not self.holds:
+            return
+        self._count += 1
+        self._table.caption = f"{name} …"
+        began = monotonic()
         try:
-            pid, url = (self.folder / HOME / "run.pid").read_text().splitlines()
-        except (OSError, ValueError):
-            return ""
-        return url if int(pid) == self._process.pid else ""
+            facts = await step()
+        except Broken as broken:
+            self.holds, facts = False, str(broken)
+        except Exception as fault:
+            self.holds, facts = False, f"{type(fault).__name__}: {fault}"
+        self._show(name, round(1000 * (monotonic() - began)), facts)
 
-    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        """Another command of run.py beside it, in its folder."""
-        return subprocess.run(
-            (sys.executable, RUN, *command),
-            cwd=self.folder,
-            env=self._environ,
-            capture_output=True,
-            text=True,
-            timeout=START_SECONDS,
-            check=False,
-        )
+    def conclude(self) -> int:
+        """Say how it went; the exit code."""
+        took = f"{monotonic() - self._began:.1f} s"
+        held = f"All {self._count} steps held, {took}."
+        print(held if self.holds else f"Step {self._count} did not hold, {took}.")
+        return 0 if self.holds else 1
 
-    def stop(self) -> int:
-        """SIGTERM, and the exit code; kill -9 if that does not help."""
-        self._process.terminate()
-        try:
-            return self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return self._process.wait()
-
-    def log_tail(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")[-2000:]
+    def _show(self, name: str, took_ms: int, facts: str) -> None:
+        verdict = "ok" if self.holds else "FAILED"
+        if self._console.is_terminal:
+            colour = "green" if self.holds else "bold red"
+            self._table.add_row(str(self._count), name, f"[{colour}]{verdict}[/]", str(took_ms), facts)
+        else:
+            print(f"{self._count:2}  {name:20}  {verdict:6}  {took_ms:6} ms  {facts}", flush=True)

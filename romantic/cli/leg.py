@@ -38,10 +38,6 @@ class Measured:
     loss_pct: float | None = None
     pair: str | None = None  # types of the two candidates in use, ours first
 
-    @property
-    def flows(self) -> bool:
-        return self.audio_packets > 0 and self.video_packets > 0
-
 
 class Leg:
     """One side of a call: silence and a green picture out, whatever comes in thrown away.
@@ -53,7 +49,7 @@ class Leg:
         bundled = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._connection = RTCPeerConnection(bundled)
         self._sink = MediaBlackhole()
-        self._connected = asyncio.Event()
+        self._flowing = asyncio.Event()
         self._early: list[Candidate | None] | None = []  # until there is a description to add them to
         self._watch: asyncio.Task[None] | None = None
         self.measured = Measured()
@@ -96,10 +92,10 @@ class Leg:
             parsed.sdpMid, parsed.sdpMLineIndex = candidate["sdpMid"], candidate["sdpMLineIndex"]
         await self._connection.addIceCandidate(parsed)
 
-    async def wait_connected(self, within: float) -> None:
-        """Wait until media can pass; TimeoutError if it does not come to that."""
+    async def wait_flowing(self, within: float) -> None:
+        """Wait until audio and video have come in; TimeoutError if they do not."""
         async with asyncio.timeout(within):
-            await self._connected.wait()
+            await self._flowing.wait()
 
     def counters(self, direction: str) -> dict[str, int]:
         """`rx` or `tx` for the monitor: one bundled transport, so audio counts as video."""
@@ -138,17 +134,19 @@ class Leg:
 
     def _state_changed(self) -> None:
         if self._connection.connectionState == "connected" and self._watch is None:
-            self._connected.set()
             self._watch = asyncio.create_task(self._measure())
 
     async def _measure(self) -> None:
         while True:
             self.measured = self._read([*(await self._connection.getStats()).values()])
+            if self.measured.audio_packets and self.measured.video_packets:
+                self._flowing.set()
             await asyncio.sleep(MEASURE_SECONDS)
 
     def _read(self, stats: list[Any]) -> Measured:
         inbound = {one.kind: one for one in stats if one.type == "inbound-rtp"}
-        remote = [one.roundTripTime for one in stats if one.type == "remote-inbound-rtp" and one.roundTripTime]
+        trips = [one.roundTripTime for one in stats if one.type == "remote-inbound-rtp"]
+        known = [seconds for seconds in trips if seconds]
         transport = next(one for one in stats if one.type == "transport")
         received = sum(one.packetsReceived for one in inbound.values())
         lost = sum(max(0, one.packetsLost) for one in inbound.values())
@@ -158,7 +156,7 @@ class Leg:
             bytes_sent=transport.bytesSent,
             audio_packets=audio.packetsReceived if audio else 0,
             video_packets=inbound["video"].packetsReceived if "video" in inbound else 0,
-            rtt_ms=round(1000 * min(remote), 2) if remote else None,
+            rtt_ms=round(1000 * min(known), 2) if known else None,
             jitter_ms=round(1000 * audio.jitter / CLOCK_RATES["audio"], 2) if audio else None,
             loss_pct=round(100 * lost / (received + lost), 2) if received else None,
             pair=self._pair(),

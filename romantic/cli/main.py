@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "migrate", _migrate, "bring the database to the newest migration")
     demo = _add(commands, "demo", _demo, "the story of one paid call between two real phones, step by step")
     demo.add_argument("--url", help="a running development server; else one of its own, gone afterwards")
-    demo.add_argument("--seconds", type=float, default=12.0, help="how long the two talk; under 10 is free")
+    demo.add_argument("--seconds", type=float, help="how long the two talk: 6, or 12 with --url")
     _add(commands, "routes", _routes, "print every endpoint and socket event")
     bench = _add(commands, "bench", _bench, "compare this server with Express + Socket.IO on this machine")
     bench.add_argument("--seconds", type=int, default=2, help="length of one round")

@@ -44,8 +44,11 @@ class Line:
 
     async def expect(self, event: str, *, within: float = PATIENCE) -> Data:
         """The data of the next event of this name; the others stay for later. TimeoutError without one."""
-        frame = await self._find(lambda frame: frame["event"] == event, event, within)
-        return dict(frame["data"])
+        return dict((await self.expect_frame(event, within=within))["data"])
+
+    async def expect_frame(self, event: str, *, within: float = PATIENCE) -> Data:
+        """The whole frame, and the monotonic instant it came in as `heard_at`."""
+        return await self._find(lambda frame: frame["event"] == event, event, within)
 
     async def closed(self, *, within: float = PATIENCE) -> int | None:
         """The code the server hangs up with, once it does."""
@@ -76,7 +79,7 @@ class Line:
     async def _read(self) -> None:
         while (message := await self._ws.receive()).type is WSMsgType.TEXT:
             async with self._news:
-                self._heard.append(message.json())
+                self._heard.append({**message.json(), "heard_at": monotonic()})
                 self._news.notify_all()
         async with self._news:
             self._is_over = True
@@ -169,11 +172,18 @@ class Phone:
         await self._exchange_candidates(room_id)
         return len(sdp)
 
+    async def hang_up(self) -> None:
+        """Put camera and monitor away; the socket stays."""
+        await self._put_away(keep=1)
+
     async def close(self) -> None:
-        """Hang up on everything, newest first."""
+        """Put everything away, the socket too."""
+        await self._put_away(keep=0)
+
+    async def _put_away(self, *, keep: int) -> None:
         if self._trickle is not None:
             self._trickle.cancel()
-        while self._open:
+        while len(self._open) > keep:
             with suppress(ConnectionError):
                 await self._open.pop()()
 

@@ -108,26 +108,25 @@ class Story:
 
     async def open_monitors(self) -> str:
         opened = await asyncio.gather(*(phone.open_monitor(self._call["callId"]) for phone in self._phones))
-        return "data channels to the server's peer open after " + _both(f"{1000 * one:.0f} ms" for one in opened)
+        took = _both(f"{1000 * seconds:.0f} ms" for seconds in opened)
+        return f"data channels to the server's own peer open after {took}"
 
     async def negotiate(self) -> str:
         room = self._call["roomId"]
         sizes = await asyncio.gather(self.caller.offer(room), self.receiver.answer(room))
-        trickled = [sum(one is not None for one in leg.candidates) for leg in self._legs]
-        return f"SDP {_both(f'{one} bytes' for one in sizes)}, candidates {_both(map(str, trickled))}, one by one"
+        trickled = _both(str(len(leg.candidates) - 1) for leg in self._legs)
+        return f"SDP {_both(f'{one} bytes' for one in sizes)}, candidates {trickled}, one by one"
 
     async def exchange_media(self) -> str:
-        async with asyncio.timeout(MEDIA_SECONDS):
-            for leg in self._legs:
-                await leg.wait_connected(MEDIA_SECONDS)
-            while not all(leg.measured.flows for leg in self._legs):
-                await asyncio.sleep(0.05)
-        received = _both(f"{leg.measured.bytes_received / 1000:.0f} kB" for leg in self._legs)
-        return f"audio and video on both sides, {received} so far, candidate pair {self._legs[0].measured.pair}"
+        await asyncio.gather(*(leg.wait_flowing(MEDIA_SECONDS) for leg in self._legs))
+        measured = [leg.measured for leg in self._legs]
+        received = _both(f"{one.bytes_received / 1000:.0f} kB" for one in measured)
+        return f"audio and video come in on both sides, {received} so far, candidate pair {measured[0].pair}"
 
     async def await_meter(self) -> str:
-        told = [await phone.line.expect("call-connected") for phone in self._phones]
-        self._connected_at = monotonic()
+        frames = [await phone.line.expect_frame("call-connected") for phone in self._phones]
+        self._connected_at = frames[0]["heard_at"]
+        told = [frame["data"] for frame in frames]
         _hold([one["evidence"] for one in told] == ["E2", "E2"], f"evidence {told[0]['evidence']}")
         return f"call-connected on both, evidence E2, since {told[0]['startedAt']}"
 
@@ -150,6 +149,8 @@ class Story:
         self._ended_at = monotonic()
         self._over = await self.caller.post(path, claim)
         told = await self.receiver.line.expect("call-ended")
+        for phone in self._phones:
+            await phone.hang_up()
         same = ("duration", "coinsSpent", "coinsEarned", "endReason")
         _hold(all(told[name] == self._over[name] for name in same), "the two were told different numbers")
         return f"claimed {CLAIMED_SECONDS} s, billed {self._over['duration']} s, {self._over['endReason']}"
@@ -195,7 +196,8 @@ class Story:
         }
         wrong = {name: call[name] for name, value in wanted.items() if call[name] != value}
         _hold(not wrong, f"the record says {wrong}")
-        return f"{call['status']}, metered by {call['meteredBy']} {call['evidenceLevel']}, {call['gaps']} gaps"
+        facts = "{status}, {endReason}, metered by {meteredBy} {evidenceLevel}, {duration} s, {gaps} gaps"
+        return facts.format_map(call)
 
     async def close(self) -> None:
         for phone in self._phones:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from aiohttp import web, web_urldispatcher
@@ -17,7 +18,7 @@ from romantic.http.request_id import HEADER, new_request_id
 log = structlog.get_logger()
 
 #: For web.AppRunner. Bodies are never decompressed: a megabyte of gzip can stand for a gigabyte.
-RUNNER_OPTIONS = {
+RUNNER_OPTIONS: dict[str, Any] = {
     "auto_decompress": False,
     "keepalive_timeout": 75.0,
     "lingering_time": 2.0,

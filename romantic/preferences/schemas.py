@@ -17,7 +17,7 @@ LANGUAGE = r"[a-z]{2}(-[A-Z]{2})?\Z"
 class Flag(fields.Field[bool]):
     """JSON true or false; nothing that merely looks like one."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> bool:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):
             raise ma.ValidationError("Must be true or false.")
         return value
@@ -26,7 +26,7 @@ class Flag(fields.Field[bool]):
 class Group(Schema):
     """One group of preferences; its faults are reported under the group's name."""
 
-    def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **_: Any) -> None:
+    def handle_error(self, error: ma.ValidationError, *_: Any, **__: Any) -> None:
         raise error
 
 
@@ -57,7 +57,9 @@ class PreferencesBody(Schema):
 
     @ma.post_load
     def _to_columns(self, groups: dict[str, dict[str, Any]], **_: Any) -> dict[str, Any]:
-        return {f"{group}_{name}": value for group, values in groups.items() for name, value in values.items()}
+        return {
+            f"{group}_{name}": value for group, values in groups.items() for name, value in values.items()
+        }
 
 
 def preferences_view(row: Row) -> dict[str, Any]:

@@ -5,4 +5,15 @@ from romantic.realtime.events import CloseCode, Event, Kind
 from romantic.realtime.hub import HUB, Hub
 from romantic.realtime.socket import Socket
 
-__all__ = ["DISPATCHER", "HUB", "CloseCode", "Dispatcher", "Event", "EventRoute", "Hub", "Kind", "Socket", "on"]
+__all__ = [
+    "DISPATCHER",
+    "HUB",
+    "CloseCode",
+    "Dispatcher",
+    "Event",
+    "EventRoute",
+    "Hub",
+    "Kind",
+    "Socket",
+    "on",
+]

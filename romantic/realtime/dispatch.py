@@ -1,6 +1,5 @@
 """Event tables: the name, handler and schema of a client event on one line, and what serves them."""
 
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 from typing import Any
@@ -23,8 +22,7 @@ from romantic.http import Schema
 from romantic.http.envelope import describe
 from romantic.realtime.bucket import Bucket
 from romantic.realtime.events import CloseCode
-from romantic.realtime.hub import EXPIRY_GRACE_SECONDS
-from romantic.realtime.socket import REMEMBERED_REPLIES, Socket
+from romantic.realtime.socket import Socket
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
@@ -33,8 +31,10 @@ log = structlog.get_logger()
 Handler = Callable[..., Awaitable[dict[str, Any] | None] | dict[str, Any] | None]
 
 REPLAY_SECONDS = 120.0
+REMEMBERED_REPLIES = 512
 BAD_FRAME_SECONDS = 60.0
-FLOOD_FRAMES = 300
+MAX_ID = 64
+MAX_SHOWN_NAME = 64
 
 
 class EventRoute:
@@ -49,14 +49,12 @@ class EventRoute:
         *,
         in_call: bool = False,
         bucket: str = "frames",
-        silent: bool = False,
     ) -> None:
         self.name = name
         self.handler = handler
         self.schema = schema()
         self.in_call = in_call
         self.bucket = bucket
-        self.silent = silent
 
 
 on = EventRoute
@@ -73,34 +71,34 @@ class Dispatcher:
 
     async def receive(self, socket: Socket, raw: bytes) -> None:
         """Serve one frame. A refusal answers that frame; the socket stays open."""
+        frame: dict[str, Any] = {}
         try:
-            frame = parse_frame(raw)
-        except BadFrame as refusal:
-            self._complain(socket, refusal, {})
-            self._count_bad(socket)
-            return
-        try:
+            frame = decode(raw)
+            check(frame, raw)
             await self._serve(socket, frame)
+        except BadFrame as refusal:
+            self._complain(socket, refusal, frame)
+            self._count_bad(socket, raw)
         except RomanticError as refusal:
             self._complain(socket, refusal, frame)
         except DatabaseBusy as error:
             log.warning("database.busy", reason=str(error))
             self._complain(socket, Unavailable(retry_after=1), frame)
         except Exception:
-            log.exception("ws.crashed", ws_event=frame["event"])
+            log.exception("ws.crashed", ws_event=_name_of(frame))
             self._complain(socket, InternalError(), frame)
 
     async def _serve(self, socket: Socket, frame: dict[str, Any]) -> None:
         message_id = frame.get("id")
-        if message_id is not None and self._replayed(socket, message_id):
-            return
         route = self.routes.get(frame["event"])
         self._admit(socket, route)
+        if message_id is not None and self._replayed(socket, message_id):
+            return
         if route is None:
-            raise UnknownEvent(event=frame["event"][:64])
+            raise UnknownEvent(event=_name_of(frame))
         outcome = route.handler(socket, **route.schema.load(frame.get("data") or {}))
         data = await outcome if isinstance(outcome, Awaitable) else outcome
-        if message_id is not None and not route.silent:
+        if message_id is not None:
             self._remember(socket, message_id, socket.reply("ack", message_id, data or {}))
 
     def _admit(self, socket: Socket, route: EventRoute | None) -> None:
@@ -108,28 +106,27 @@ class Dispatcher:
         bucket: Bucket = getattr(socket, route.bucket if route else "frames")
         wait = bucket.take() if socket.app[SETTINGS].rate_limits else 0.0
         if wait:
-            socket.refused_frames += 1
-            if socket.refused_frames > FLOOD_FRAMES:
+            if socket.patience.take():
                 socket.close(CloseCode.FLOOD, f"retryAfterMs={round(wait * 1000) + 1000}")
             raise RateLimited(retry_after=wait)
-        socket.refused_frames = 0
-        principal = socket.principal
-        if principal is not None and principal.token_expires_at + EXPIRY_GRACE_SECONDS < time.time():
-            if route is not None and not route.in_call and route.name != "auth":
-                raise Unauthorized("The token has run out: only the call goes on.")
+        may_be_late = route is not None and (route.in_call or route.name == "auth")
+        if not may_be_late and socket.is_expired:
+            raise Unauthorized("The token has run out: only the call goes on.")
 
     def _complain(self, socket: Socket, refusal: RomanticError, frame: dict[str, Any]) -> None:
         data = {"code": refusal.code, "message": str(refusal), **describe(refusal)}
-        message_id = frame.get("id")
-        if message_id is None:
-            data["ref"] = frame.get("event")
+        message_id = id_of(frame)
+        if message_id is None and "event" in frame:
+            data["ref"] = _name_of(frame)
         answer = socket.reply("error", message_id, data)
         if message_id is not None and not refusal.retryable:
             self._remember(socket, message_id, answer)
 
     @staticmethod
-    def _count_bad(socket: Socket) -> None:
-        """The third malformed frame within a minute ends the socket."""
+    def _count_bad(socket: Socket, raw: bytes) -> None:
+        """The third malformed frame within a minute ends the socket; text that is none does so at once."""
+        if not _is_utf8(raw):
+            socket.close(CloseCode.NOT_UTF8, "not UTF-8")
         now = monotonic()
         socket.bad_frames.append(now)
         if len(socket.bad_frames) == 3 and now - socket.bad_frames[0] < BAD_FRAME_SECONDS:
@@ -151,21 +148,57 @@ class Dispatcher:
             del socket.replies[next(iter(socket.replies))]
 
 
-def parse_frame(raw: bytes) -> dict[str, Any]:
-    """{"event": name, "data": {…}, "id": …} with nothing else required; raises BadFrame."""
+def decode(raw: bytes) -> dict[str, Any]:
+    """Raises BadFrame for anything but a JSON object."""
     try:
         frame = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise BadFrame from None
-    if not isinstance(frame, dict) or not isinstance(frame.get("event"), str):
+    if not isinstance(frame, dict):
         raise BadFrame
-    if not isinstance(frame.get("data", {}), dict | None) or b"\\u0000" in raw:
-        raise BadFrame("data is a JSON object without NUL characters.")
-    message_id = frame.get("id")
-    is_short = isinstance(message_id, str) and len(message_id) <= 64
-    if message_id is not None and not is_short and (isinstance(message_id, bool) or not isinstance(message_id, int)):
-        raise BadFrame("id is an integer or a text of at most 64 characters.")
     return frame
+
+
+def check(frame: dict[str, Any], raw: bytes) -> None:
+    """{"event": name, "data": {…}, "id": …} with nothing else required; raises BadFrame."""
+    if not isinstance(frame.get("event"), str):
+        raise BadFrame
+    if frame.get("id") is not None and id_of(frame) is None:
+        raise BadFrame("id is an integer or a text of at most 64 characters.")
+    if not isinstance(frame.get("data", {}), dict | None):
+        raise BadFrame("data is a JSON object.")
+    # PostgreSQL takes no NUL in a text; the escape is looked for first because a walk costs more.
+    if b"\\u0000" in raw and _has_nul(frame):
+        raise BadFrame("A text holds a NUL character.")
+
+
+def id_of(frame: dict[str, Any]) -> str | int | None:
+    """The id to answer under, if the frame has a usable one."""
+    message_id = frame.get("id")
+    if isinstance(message_id, str):
+        return message_id if len(message_id) <= MAX_ID else None
+    return message_id if isinstance(message_id, int) and not isinstance(message_id, bool) else None
+
+
+def _name_of(frame: dict[str, Any]) -> str | None:
+    name = frame.get("event")
+    return name[:MAX_SHOWN_NAME] if isinstance(name, str) else None
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_nul, value)) or any(map(_has_nul, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_nul, value))
+    return isinstance(value, str) and "\0" in value
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 DISPATCHER = web.AppKey("DISPATCHER", Dispatcher)

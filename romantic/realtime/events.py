@@ -38,7 +38,10 @@ class CloseCode(enum.IntEnum):
     """Why the server hangs up. 40xx: come back; 44xx: not before the cause is fixed."""
 
     NORMAL = 1000
+    BAD_WEBSOCKET = 1002
     NOT_TEXT = 1003
+    NOT_UTF8 = 1007
+    TOO_BIG = 1009
     INTERNAL = 1011
     RECONNECT = 4000
     SLOW_CONSUMER = 4008

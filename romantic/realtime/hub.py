@@ -19,7 +19,6 @@ from romantic.settings import SETTINGS, Settings
 log = structlog.get_logger()
 
 EXPIRY_WARNING_SECONDS = 60.0
-EXPIRY_GRACE_SECONDS = 30.0
 
 
 class Hub:
@@ -57,19 +56,20 @@ class Hub:
         """Register what else must let go of a socket when it closes."""
         self._on_leave.append(forget)
 
-    def enter(self, socket: Socket) -> None:
+    def enter(self, socket: Socket) -> bool:
         """Let a signed-in socket in; an older one of the same device gives way, a sixth is refused."""
-        own = self._by_user.setdefault(socket.user_id, set())
-        for other in list(own):
+        for other in self.sockets_of(socket.user_id):
             if socket.device_id is not None and other.device_id == socket.device_id:
                 other.close(CloseCode.REPLACED, "session replaced")
                 self.leave(other)
         own = self._by_user.setdefault(socket.user_id, set())
-        own.add(socket)
-        if len(own) > self._settings.ws_max_sockets:
+        if sum(other.closed_by is None for other in own) >= self._settings.ws_max_sockets:
             socket.close(CloseCode.TOO_MANY, "too many sockets")
+            return False
+        own.add(socket)
         for greet in self._on_enter:
             greet(socket)
+        return True
 
     def leave(self, socket: Socket) -> None:
         own = self._by_user.get(socket.user_id, set())
@@ -88,9 +88,14 @@ class Hub:
     def sockets_of(self, user_id: UUID) -> tuple[Socket, ...]:
         return tuple(self._by_user.get(user_id, ()))
 
-    def last_seen(self, user_id: UUID) -> float | None:
-        """The monotonic instant of the newest byte from any socket of the user, None without one."""
-        return max((socket.last_seen for socket in self._by_user.get(user_id, ())), default=None)
+    def last_seen(self, user_id: UUID, *, session_id: UUID | None = None) -> float | None:
+        """The monotonic instant of the newest byte from any socket of the user, None without one.
+
+        With a session, only its sockets count: a tablet at home does not prove the phone in the call.
+        """
+        own = self._by_user.get(user_id, ())
+        seen = (s.last_seen for s in own if session_id is None or s.session_id == session_id)
+        return max(seen, default=None)
 
     def send(self, user_id: UUID, event: Event, *, but_session: UUID | None = None) -> None:
         """Send to every phone of the user except those of one session; no phone, no error."""
@@ -126,11 +131,14 @@ class Hub:
             now = monotonic()
             for own in list(self._by_user.values()):
                 for socket in list(own):
-                    self._look_after(socket, now)
+                    try:
+                        self._look_after(socket, now)
+                    except Exception:
+                        log.exception("ws.watch_crashed", conn_id=socket.conn_id)
 
     def _look_after(self, socket: Socket, now: float) -> None:
         if socket.is_stuck(now):
-            socket.abort()
+            socket.close(CloseCode.SLOW_CONSUMER, "slow consumer")
         elif socket.user_id in self.in_call and now >= self._next_ping.get(socket, 0.0):
             self._next_ping[socket] = now + self._settings.ws_call_ping_seconds
             socket.ping()
@@ -144,7 +152,7 @@ class Hub:
             socket.warned_of_expiry = True
             expires_at = timestamp(socket.principal.token_expires_at)
             socket.send(Event("token-expiring", {"expiresAt": expires_at}, Kind.VOLATILE))
-        if left < -EXPIRY_GRACE_SECONDS and socket.user_id not in self.in_call:
+        if socket.is_expired and socket.user_id not in self.in_call:
             socket.close(CloseCode.UNAUTHORIZED, "token expired")
 
     async def drain(self, seconds: float) -> None:
@@ -154,7 +162,7 @@ class Hub:
             socket.close(CloseCode.DRAINING, "draining")
             await asyncio.sleep(seconds / max(len(sockets), 1))
         deadline = monotonic() + 2
-        while self._by_user and monotonic() < deadline:
+        while self._by_user and monotonic() < deadline:  # noqa: ASYNC110 - sockets end one by one
             await asyncio.sleep(0.02)
 
 

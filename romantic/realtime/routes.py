@@ -11,16 +11,26 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import WSMsgType, web
 
-from romantic.errors import Forbidden, RomanticError, Unauthorized, Unavailable
-from romantic.http import AUTHENTICATE, Principal, anyone, bearer_token, get, ok, post, signed_in
+from romantic.db import DatabaseBusy
+from romantic.errors import (
+    BadFrame,
+    BadRequest,
+    Forbidden,
+    InternalError,
+    InvalidInput,
+    RomanticError,
+    Unauthorized,
+    Unavailable,
+)
+from romantic.http import AUTHENTICATE, anyone, bearer_token, get, ok, post, signed_in
 from romantic.http.envelope import describe
 from romantic.http.health import LIFECYCLE
 from romantic.http.limits import SOCKETS
-from romantic.realtime.dispatch import DISPATCHER, on, parse_frame
+from romantic.realtime.dispatch import DISPATCHER, check, decode, id_of, on
 from romantic.realtime.events import CloseCode, Event, Kind, timestamp
 from romantic.realtime.hub import HUB
 from romantic.realtime.schemas import AppState, Auth, Ping
-from romantic.realtime.socket import Socket
+from romantic.realtime.socket import Socket, answer_frame
 from romantic.redis import REDIS, RedisAway
 from romantic.settings import SETTINGS
 
@@ -39,7 +49,7 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
     """Serve one client for as long as its socket lives."""
     app = request.app
     _check_origin(request)
-    if app[LIFECYCLE].draining:
+    if app[LIFECYCLE].draining or app[HUB].count >= app[SETTINGS].ws_max_per_process:
         raise Unavailable(retry_after=5)
     ws: web.WebSocketResponse = web.WebSocketResponse(
         protocols=(PROTOCOL,),
@@ -52,7 +62,7 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
         timeout=2.0,
     )
     if not ws.can_prepare(request):
-        raise Forbidden("This address speaks WebSocket only.")
+        raise BadRequest("This address speaks WebSocket only.")
     await ws.prepare(request)
     device_id = request.query.get("deviceId") or request.headers.get("X-Device-Id")
     socket = Socket(app, ws, device_id=device_id[:64] if device_id else None)
@@ -65,40 +75,54 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
 
 
 async def _live(request: web.Request, socket: Socket) -> None:
-    principal = await _sign_in(request, socket)
-    if principal is None:
-        return
-    socket.principal = principal
-    structlog.contextvars.bind_contextvars(user_id=str(principal.id))
+    """Sign in, greet, serve. Whatever goes wrong is said in frames: the HTTP response is over."""
     hub = request.app[HUB]
-    hub.enter(socket)
     try:
-        await _greet(socket)
+        await _sign_in(request, socket)
+        if hub.enter(socket):
+            await _greet(socket)
+    except ConnectionError:
+        socket.close(CloseCode.NORMAL)  # gone before it said who it was
+    except TimeoutError:
+        socket.close(CloseCode.NO_AUTH, "no auth in time")
+    except RomanticError as refusal:
+        _refuse(socket, refusal)
+    except DatabaseBusy as error:
+        log.warning("database.busy", reason=str(error))
+        _refuse(socket, Unavailable(retry_after=1))
+    except Exception:
+        log.exception("ws.crashed")
+        _refuse(socket, InternalError())
+    try:
         await socket.serve(request.app[DISPATCHER].receive)
     finally:
-        hub.leave(socket)
+        if socket.principal is not None:
+            hub.leave(socket)
 
 
-async def _sign_in(request: web.Request, socket: Socket) -> Principal | None:
-    """The principal by header, subprotocol, ticket or first frame; None after hanging up."""
-    try:
-        token = await _presented(request)
-        if token is None:
+def _refuse(socket: Socket, refusal: RomanticError) -> None:
+    """Say why, then hang up: clients cannot read the status of a failed upgrade."""
+    code = CloseCode.UNAUTHORIZED
+    if refusal.retryable:
+        code = CloseCode.INTERNAL
+    elif isinstance(refusal, BadFrame | InvalidInput):
+        code = CloseCode.PROTOCOL
+    data = {"code": refusal.code, "message": str(refusal), **describe(refusal)}
+    socket.reply("error", socket.auth_id, data)
+    socket.close(code, "bad token" if code is CloseCode.UNAUTHORIZED else refusal.code)
+
+
+async def _sign_in(request: web.Request, socket: Socket) -> None:
+    """By header, subprotocol, ticket or first frame; raises what `_live` has words for."""
+    token = await _presented(request)
+    if token is None:
+        async with asyncio.timeout(request.app[SETTINGS].ws_auth_seconds):
             token = await _first_frame(socket)
-        principal = await request.app[AUTHENTICATE](request.app, token)
-        if principal.user_id is None:
-            raise Unauthorized("Register first.")
-        return principal
-    except TimeoutError:
-        await socket.ws.close(code=CloseCode.NO_AUTH, message=b"no auth in time")
-        socket.closed_by = CloseCode.NO_AUTH
-    except RomanticError as refusal:
-        await socket.ws.send_json({"event": "error", "data": {"message": str(refusal), **describe(refusal)}})
-        await socket.ws.close(code=CloseCode.UNAUTHORIZED, message=b"bad token")
-        socket.closed_by = CloseCode.UNAUTHORIZED
-    except ConnectionError:
-        pass  # gone before it said who it was
-    return None
+    principal = await request.app[AUTHENTICATE](request.app, token)
+    if principal.user_id is None:
+        raise Unauthorized("Register first.")
+    socket.principal = principal
+    structlog.contextvars.bind_contextvars(user_id=str(principal.id))
 
 
 async def _presented(request: web.Request) -> str | None:
@@ -113,20 +137,23 @@ async def _presented(request: web.Request) -> str | None:
             return await request.app[REDIS].take(_ticket_key(ticket)) or ""
         except RedisAway:
             raise Unavailable(retry_after=3) from None
-    if request.app[SETTINGS].ws_allow_query_token:
-        return request.query.get("token")
-    return None
+    token = request.query.get("token")
+    if token is not None and not request.app[SETTINGS].ws_allow_query_token:
+        raise Unauthorized("Addresses end up in logs: ask for a ticket instead of sending the token in one.")
+    return token
 
 
 async def _first_frame(socket: Socket) -> str:
-    """The token of an `auth` frame; raises TimeoutError, or Unauthorized for any other frame."""
-    async with asyncio.timeout(socket.app[SETTINGS].ws_auth_seconds):
-        message = await socket.ws.receive()
-    if message.type is WSMsgType.CLOSE or message.type in (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
-        raise ConnectionError
+    """The token of an `auth` frame; raises BadFrame, InvalidInput, or Unauthorized for any other event."""
+    while (message := await socket.ws.receive()).type in (WSMsgType.PING, WSMsgType.PONG):
+        await socket.take_control(message)
+    if message.type is WSMsgType.BINARY:
+        socket.close(CloseCode.NOT_TEXT, "text frames only")
     if message.type is not WSMsgType.TEXT:
-        raise Unauthorized
-    frame = parse_frame(message.data)
+        raise ConnectionError
+    frame = decode(message.data)
+    socket.auth_id = id_of(frame)
+    check(frame, message.data)
     if frame["event"] != "auth":
         raise Unauthorized("The first frame is auth.")
     socket.last_seen = monotonic()
@@ -150,16 +177,20 @@ async def _greet(socket: Socket) -> None:
     }
     for greeting in socket.app[GREETINGS]:
         data |= await greeting(socket)
-    socket.send(Event("ready", data, Kind.VOLATILE))
+    # What was sent to the person meanwhile comes after it.
+    socket.send_first(Event("ready", data, Kind.VOLATILE).frame())
+    if socket.auth_id is not None:
+        socket.send_first(answer_frame("ack", socket.auth_id, {"expiresAt": data["tokenExpiresAt"]}))
 
 
 def _check_origin(request: web.Request) -> None:
     """Browsers name their page; only our own and the configured ones may talk. Native apps name none."""
     origin = request.headers.get("Origin")
-    if origin is None or origin in request.app[SETTINGS].cors_origins:
+    allowed = request.app[SETTINGS].cors_origins
+    if origin is None or origin in allowed or "*" in allowed:
         return
     try:
-        is_own = urlsplit(origin).netloc == request.host
+        is_own = urlsplit(origin).netloc.lower() == request.host.lower()
     except ValueError:
         is_own = False
     if not is_own:

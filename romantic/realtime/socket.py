@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WebSocketError, WSMessage, WSMsgType, web
 
 from romantic.http import Principal
 from romantic.http.envelope import encode
@@ -23,7 +24,10 @@ log = structlog.get_logger()
 QUEUE_FRAMES = 256
 QUEUE_BYTES = 1024 * 1024
 STUCK_SECONDS = 10.0
-REMEMBERED_REPLIES = 64
+CLOSE_SECONDS = 3.0  # from the decision to hang up to the cut
+EXPIRY_GRACE_SECONDS = 30.0  # an expired token may still be renewed
+
+COUNTS = ("events_in", "events_out", "bytes_in", "bytes_out", "dropped", "max_queue")
 
 _COUNTER = itertools.count(1)
 
@@ -33,12 +37,15 @@ Receive = Callable[["Socket", bytes], Coroutine[Any, Any, None]]
 class Socket:
     """A phone, as far as the server can see it."""
 
-    def __init__(self, app: web.Application, ws: web.WebSocketResponse, *, device_id: str | None = None) -> None:
+    def __init__(
+        self, app: web.Application, ws: web.WebSocketResponse, *, device_id: str | None = None
+    ) -> None:
         self.app = app
         self.ws = ws
         self.device_id = device_id
         self.conn_id = f"ws_{next(_COUNTER):x}{secrets.token_hex(3)}"
         self.principal: Principal | None = None
+        self.auth_id: str | int | None = None  # of the frame it signed in with
         self.session_secret = f"s_{secrets.token_urlsafe(16)}"
         self.opened_at = self.last_seen = monotonic()
         self.warned_of_expiry = False
@@ -46,16 +53,19 @@ class Socket:
         self.frames = Bucket(30, 60)
         self.candidates = Bucket(50, 200)
         self.messages = Bucket(1, 10)
+        self.controls = Bucket(30, 60)
+        self.patience = Bucket(10, 300)  # refusals we put up with before it is a flood
         self.bad_frames: deque[float] = deque(maxlen=3)
-        self.refused_frames = 0
         self.replies: dict[str | int, tuple[float, bytes]] = {}
-        self.counts = {"events_in": 0, "events_out": 0, "bytes_in": 0, "bytes_out": 0, "dropped": 0, "max_queue": 0}
+        self.counts = dict.fromkeys(COUNTS, 0)
         self.closed_by: CloseCode | None = None
         self.close_reason = ""
         self.writing_since: float | None = None
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
+        self._transport = ws._req.transport if ws._req is not None else None
+        self._farewell: asyncio.Task[None] | None = None
 
     @property
     def user_id(self) -> UUID:
@@ -66,6 +76,12 @@ class Socket:
     def session_id(self) -> UUID:
         assert self.principal is not None, "the socket has not signed in"
         return self.principal.session_id
+
+    @property
+    def is_expired(self) -> bool:
+        """The token has run out, and so has the time to renew it."""
+        assert self.principal is not None, "the socket has not signed in"
+        return self.principal.token_expires_at + EXPIRY_GRACE_SECONDS < time.time()
 
     def send(self, event: Event, seq: int | None = None) -> None:
         """Queue the event; never blocks, never raises."""
@@ -80,76 +96,101 @@ class Socket:
             self.counts["dropped"] += 1
             return
         if waiting >= QUEUE_FRAMES or size > QUEUE_BYTES:
-            self._queue.clear()
-            self.close(CloseCode.SLOW_CONSUMER)
+            self.close(CloseCode.SLOW_CONSUMER, "slow consumer")
             return
         self._queue.append(frame)
         self._queued_bytes = size
         self.counts["max_queue"] = max(self.counts["max_queue"], waiting + 1)
         self._wake.set()
 
+    def send_first(self, frame: bytes) -> None:
+        """Put bytes before all that waits; only while nothing is being written yet."""
+        self._queue.appendleft(frame)
+        self._queued_bytes += len(frame)
+        self._wake.set()
+
     def reply(self, name: str, message_id: str | int | None, data: dict[str, Any]) -> bytes:
-        """Answer a frame of the client: `ack`, `error` or `pong`."""
-        envelope: dict[str, Any] = {"event": name, "data": data}
-        if message_id is not None:
-            envelope = {"event": name, "id": message_id, "data": data}
-        frame = encode(envelope)
+        """Answer a frame of the client: `ack` or `error`."""
+        frame = answer_frame(name, message_id, data)
         self.send_frame(frame)
         return frame
 
     def close(self, code: CloseCode, reason: str = "") -> None:
-        """Send what is queued, then hang up with this code; the first call decides."""
-        if self.closed_by is None:
-            self.closed_by, self.close_reason = code, reason
-            self._wake.set()
+        """Send what is queued, then hang up with this code; the first call decides.
+
+        No frame of the client is served from here on. Whoever does not read is told in what their connection
+        still holds, and cut off.
+        """
+        if self.closed_by is not None:
+            return
+        self.closed_by, self.close_reason = code, reason
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._cut)
+        if self.writing_since is not None:
+            self._queue.clear()
+            self._farewell = asyncio.create_task(self._hang_up(code, reason))
+        self._wake.set()
 
     def is_stuck(self, now: float) -> bool:
         """One write has been waiting for the client for too long."""
         return self.writing_since is not None and now - self.writing_since > STUCK_SECONDS
 
-    def abort(self) -> None:
-        """Cut the connection: the client does not read, so it would not read a close frame either."""
-        self.close(CloseCode.SLOW_CONSUMER)
-        transport = self.ws._req.transport if self.ws._req else None
-        if transport is not None:
-            transport.abort()
+    def ping(self) -> None:
+        """Ask for a sign of life now; the answer moves `last_seen`."""
+        if not self.ws.closed:
+            task = asyncio.ensure_future(self.ws.ping())
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def serve(self, receive: Receive) -> None:
         """Run until the client leaves, breaks the protocol or is closed."""
         writer = asyncio.create_task(self._write())
         try:
             await self._read(receive)
+            if self.closed_by is not None:
+                await asyncio.wait({writer, self._farewell or writer}, timeout=CLOSE_SECONDS)
         finally:
-            # A close of ours wakes the reader before its frame is out: that frame must still leave.
-            if self.closed_by is None:
-                writer.cancel()
+            writer.cancel()
             with suppress(asyncio.CancelledError):
                 await writer
 
     async def _read(self, receive: Receive) -> None:
         while True:
             message = await self.ws.receive()
-            self.last_seen = monotonic()
+            if self.closed_by is not None:
+                return
             if message.type is WSMsgType.TEXT:
+                self.last_seen = monotonic()
                 self.counts["events_in"] += 1
                 self.counts["bytes_in"] += len(message.data)
                 await receive(self, message.data)
-            elif message.type is WSMsgType.PING:
-                await self.ws.pong(message.data)
-            elif message.type is WSMsgType.PONG:
-                continue
+            elif message.type in (WSMsgType.PING, WSMsgType.PONG):
+                await self.take_control(message)
             elif message.type is WSMsgType.BINARY:
-                await self._hang_up(CloseCode.NOT_TEXT, "text frames only")
+                self.close(CloseCode.NOT_TEXT, "text frames only")
                 return
             else:
                 await self._part(message)
                 return
 
+    async def take_control(self, message: WSMessage) -> None:
+        """A ping or a pong: a sign of life, unless there are too many of them."""
+        self.last_seen = monotonic()
+        if self.controls.take():
+            self.close(CloseCode.FLOOD, "control frames")
+        elif message.type is WSMsgType.PING:
+            with suppress(ConnectionError):
+                await self.ws.pong(message.data)
+
     async def _part(self, message: WSMessage) -> None:
-        """Answer the client's close frame; codes nobody may send (RFC 6455, 7.4.1) are a protocol error."""
+        """Answer the client's close frame; codes nobody may send (RFC 6455, 7.4.1) are a protocol error.
+
+        Any other message here is the connection's own end, and no sign of life.
+        """
         if message.type is WSMsgType.CLOSE:
+            self.last_seen = monotonic()
             code = 1002 if message.data in (1004, 1005, 1006, 1015) else message.data or 1000
             await self.ws.close(code=code)
+        elif isinstance(message.data, WebSocketError):
+            self.closed_by, self.close_reason = CloseCode(message.data.code), "not the WebSocket protocol"
 
     async def _write(self) -> None:
         try:
@@ -174,13 +215,16 @@ class Socket:
             self.counts["bytes_out"] += len(frame)
 
     async def _hang_up(self, code: CloseCode, reason: str) -> None:
-        if self.closed_by is None:
-            self.closed_by, self.close_reason = code, reason
         with suppress(ConnectionError, RuntimeError):
             await self.ws.close(code=code, message=reason.encode()[:120])
 
-    def ping(self) -> None:
-        """Ask for a sign of life now; the answer moves `last_seen`."""
-        if not self.ws.closed:
-            task = asyncio.ensure_future(self.ws.ping())
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def _cut(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def answer_frame(name: str, message_id: str | int | None, data: dict[str, Any]) -> bytes:
+    """The bytes of an answer; with the id of what it answers, where that had one."""
+    if message_id is None:
+        return encode({"event": name, "data": data})
+    return encode({"event": name, "id": message_id, "data": data})

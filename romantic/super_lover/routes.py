@@ -30,7 +30,9 @@ async def become(request: web.Request, *, super_lover_bio: str) -> web.Response:
     """The fee is taken once, however often this is sent."""
     fee = request.app[SETTINGS].super_lover_fee
     async with transaction(request.app) as conn:
-        person, entry = await service.become(conn, user_id=request[PRINCIPAL].id, bio=super_lover_bio, fee=fee)
+        person, entry = await service.become(
+            conn, user_id=request[PRINCIPAL].id, bio=super_lover_bio, fee=fee
+        )
     if entry is not None:
         _tell_entry(request.app, entry)
     log.info("super_lover.joined", user_id=str(person["id"]))
@@ -120,9 +122,7 @@ async def get_requirements(request: web.Request) -> web.Response:
 async def rate(request: web.Request, *, super_lover_id: UUID, rating: int, **values: Any) -> web.Response:
     me = request[PRINCIPAL].id
     async with connection(request.app) as conn:
-        call_id = await service.rate(
-            conn, user_id=me, super_lover_id=super_lover_id, rating=rating, **values
-        )
+        call_id = await service.rate(conn, user_id=me, super_lover_id=super_lover_id, rating=rating, **values)
     log.info(
         "super_lover.rated",
         user_id=str(me),

@@ -95,7 +95,13 @@ async def list_available(
 
 
 async def rate(
-    conn: Connection, *, user_id: UUID, super_lover_id: UUID, rating: int, comment: str | None, call_id: UUID | None
+    conn: Connection,
+    *,
+    user_id: UUID,
+    super_lover_id: UUID,
+    rating: int,
+    comment: str | None,
+    call_id: UUID | None,
 ) -> UUID:
     """Rate a call, the newest one not rated yet unless `call_id` says which; raises NoRateableCall."""
     rated: UUID | None = await conn.value(

@@ -48,6 +48,8 @@ class Presence:
                 log.warning("presence.delayed", reason=str(error))
                 self._changed[user_id] = None
                 await asyncio.sleep(1)
+            except Exception:
+                log.exception("presence.crashed", user_id=str(user_id))
 
 
 PRESENCE = web.AppKey("PRESENCE", Presence)

@@ -11,7 +11,7 @@ export async function openCamera({ video, name }) {
     return { stream: draw({ video, name }), note: null };
   }
   try {
-    const wanted = { audio: SOUND, video: video && { width: { ideal: 1280 }, height: { ideal: 720 } } };
+    const wanted = { audio: SOUND, video: video && { width: { ideal: 640 } } };
     return { stream: await navigator.mediaDevices.getUserMedia(wanted), note: null };
   } catch (error) {
     return { stream: draw({ video, name }), note: reason(error) };
@@ -52,56 +52,66 @@ function draw({ video, name }) {
   return stream;
 }
 
-/** A person at dusk: sky, drifting lights, head and shoulders. The name decides the colours. */
+const LOOKS = [
+  { sky: ["#2b2350", "#b5527a", "#f7b267"], light: "#ffd9a8", hair: "#3a221c", shirt: "#7a1f4b", skin: "#f0c3a0", long: true },
+  { sky: ["#0f2f4a", "#2f7c8c", "#a8dcc5"], light: "#d8fff0", hair: "#5b4636", shirt: "#27415c", skin: "#e8b690", long: false },
+  { sky: ["#3b1d52", "#7b4fa3", "#f3a6c8"], light: "#ffe3f1", hair: "#221a2b", shirt: "#2d5d4e", skin: "#c98f68", long: true },
+];
+
+/** A person before an evening sky; the first letter decides which. */
 function paint(pen, name, seconds) {
-  const hue = [...name].reduce((all, letter) => all + letter.charCodeAt(0) * 37, 0) % 360;
-  const sky = pen.createLinearGradient(0, 0, WIDTH * 0.4, HEIGHT);
-  sky.addColorStop(0, `hsl(${hue} 55% 32%)`);
-  sky.addColorStop(1, `hsl(${(hue + 50) % 360} 65% 62%)`);
+  const look = LOOKS[(name.charCodeAt(0) + 1) % LOOKS.length];
+  const sky = pen.createLinearGradient(0, 0, WIDTH * 0.3, HEIGHT);
+  look.sky.forEach((colour, i) => sky.addColorStop(i / 2, colour));
   pen.fillStyle = sky;
   pen.fillRect(0, 0, WIDTH, HEIGHT);
-  for (let i = 0; i < 14; i += 1) light(pen, hue, i, seconds);
-  const sway = 6 * Math.sin(seconds * 1.3);
-  person(pen, hue, WIDTH / 2 + sway, HEIGHT);
-  pen.fillStyle = "#ffffffd0";
-  pen.font = "500 26px system-ui, sans-serif";
-  pen.textAlign = "left";
-  pen.fillText(name, 32, HEIGHT - 32);
+  pen.globalAlpha = 0.14;
+  for (let i = 0; i < 14; i += 1) light(pen, look.light, i, seconds);
+  pen.globalAlpha = 1;
+  person(pen, look, WIDTH / 2 + 7 * Math.sin(seconds * 1.1), HEIGHT + 3 * Math.sin(seconds * 1.7), seconds);
 }
 
-function light(pen, hue, i, seconds) {
-  const x = (WIDTH * (0.5 + 0.5 * Math.sin(i * 2.4 + seconds * 0.11))) | 0;
-  const y = HEIGHT * (0.1 + 0.6 * Math.abs(Math.sin(i * 1.7 + seconds * 0.07)));
-  disc(pen, x, y, 18 + 7 * (i % 5), `hsl(${(hue + 40 + 9 * i) % 360} 90% 80% / 0.16)`);
+function light(pen, colour, i, seconds) {
+  const x = WIDTH * (0.5 + 0.5 * Math.sin(i * 2.4 + seconds * 0.11));
+  const y = HEIGHT * (0.08 + 0.7 * Math.abs(Math.sin(i * 1.7 + seconds * 0.07)));
+  oval(pen, colour, x, y, 22 + 12 * (i % 5));
 }
 
-function person(pen, hue, x, floor) {
-  const shirt = `hsl(${(hue + 200) % 360} 45% 38%)`;
-  pen.fillStyle = shirt;
-  pen.beginPath();
-  pen.ellipse(x, floor + 30, 215, 190, 0, 0, 2 * Math.PI);
-  pen.fill();
-  disc(pen, x, floor - 285, 116, `hsl(${(hue + 215) % 360} 35% 22%)`);
-  pen.fillStyle = "#e2a981";
-  pen.fillRect(x - 36, floor - 215, 72, 75);
-  disc(pen, x, floor - 150, 36, "#e2a981");
-  pen.fillStyle = "#f1c29b";
-  pen.beginPath();
-  pen.ellipse(x, floor - 268, 84, 98, 0, 0, 2 * Math.PI);
-  pen.fill();
-  disc(pen, x - 30, floor - 280, 8, "#3b2a24");
-  disc(pen, x + 30, floor - 280, 8, "#3b2a24");
-  pen.strokeStyle = "#9c4a3c";
+function person(pen, { hair, shirt, skin, long }, x, floor, seconds) {
+  if (long) oval(pen, hair, x, floor - 225, 128, 165);
+  oval(pen, shirt, x, floor + 40, 225, 200);
+  oval(pen, skin, x, floor - 152, 46, 40);
+  pen.fillRect(x - 36, floor - 215, 72, 70);
+  oval(pen, hair, x, floor - 300, 106, 100);
+  oval(pen, skin, x, floor - 265, 86, 102);
+  fringe(pen, hair, x, floor - 318);
+  const blink = seconds % 4 < 0.15 ? 2 : 9;
+  for (const side of [-1, 1]) {
+    oval(pen, "#2e1f1b", x + 31 * side, floor - 275, 8, blink);
+    oval(pen, "#e5737355", x + 50 * side, floor - 240, 16, 9);
+  }
+  pen.strokeStyle = "#8f3b36";
   pen.lineWidth = 6;
   pen.lineCap = "round";
   pen.beginPath();
-  pen.arc(x, floor - 242, 30, 0.2 * Math.PI, 0.8 * Math.PI);
+  pen.arc(x, floor - 240, 30, 0.18 * Math.PI, 0.82 * Math.PI);
   pen.stroke();
 }
 
-function disc(pen, x, y, radius, colour) {
+function fringe(pen, colour, x, y) {
   pen.fillStyle = colour;
   pen.beginPath();
-  pen.arc(x, y, radius, 0, 2 * Math.PI);
+  pen.moveTo(x - 90, y + 34);
+  pen.quadraticCurveTo(x - 60, y - 70, x + 30, y - 58);
+  pen.quadraticCurveTo(x + 86, y - 40, x + 90, y + 34);
+  pen.quadraticCurveTo(x + 58, y - 14, x + 18, y - 22);
+  pen.quadraticCurveTo(x - 44, y - 16, x - 90, y + 34);
+  pen.fill();
+}
+
+function oval(pen, colour, x, y, width, height = width) {
+  pen.fillStyle = colour;
+  pen.beginPath();
+  pen.ellipse(x, y, width, height, 0, 0, 2 * Math.PI);
   pen.fill();
 }

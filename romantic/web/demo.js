@@ -18,7 +18,7 @@ const socket = new Socket(session);
 let me = null;
 let people = [];
 let ring = null; // {callId, roomId, callType, other} while it rings here
-let now = null; // {call, other, callType, role, stream} of this tab's call
+let now = null; // {call, other, callType, stream} of this tab's call
 let meter = null;
 
 const firstName = (person) => person.fullName.split(" ")[0];
@@ -70,8 +70,8 @@ async function attempt(job, ...rest) {
 async function dial(other, callType) {
   const stream = await openMedia(callType);
   try {
-    const { callId, roomId } = await session.post("/api/calls/initiate", { receiverId: other.id, callType });
-    enter({ callId, roomId, callType, other, role: "caller", stream });
+    const begun = await session.post("/api/calls/initiate", { receiverId: other.id, callType });
+    enter({ ...begun, callType, other, stream });
   } catch (error) {
     closeCamera(stream);
     throw error;
@@ -94,7 +94,7 @@ async function accept() {
     throw error;
   }
   ring = null;
-  enter({ callId, roomId, callType, other, role: "receiver", stream });
+  enter({ callId, roomId, callType, other, stream });
   now.call.monitor.open();
   await join();
 }
@@ -111,12 +111,13 @@ async function openMedia(callType) {
   return stream;
 }
 
-function enter({ callId, roomId, stream, ...rest }) {
+function enter({ callId, roomId, stream, other, callType, coinsSpent }) {
   const call = new Call({ socket, callId, roomId, stream });
   call.onremote = (remote) => (document.getElementById("remote").srcObject = remote);
   call.onchange = (states) => view.showPath(null, states);
   call.onunreachable = () => attempt(hangUp, "ice_failed");
-  now = { call, stream, ...rest };
+  now = { call, stream, other, callType };
+  view.put("meter-price", coinsSpent ? `You paid ${view.coins(coinsSpent)} when it rang.` : "");
   sessionStorage.setItem(MARK, callId);
   view.showOther(now.other);
 }
@@ -148,16 +149,22 @@ async function tick() {
   if (now?.call === call) view.showPath(sample, call.states);
 }
 
+/** By the socket, or by REST while it is away: the same desk, the same numbers. */
 async function hangUp(reason = null) {
   const { call } = now;
-  try {
-    await socket.ask("call-end", { roomId: call.roomId, ...(reason && { reason }) });
-  } catch {
-    finish(await session.post(`/api/calls/${call.callId}/end`, { duration: call.ownSeconds, ...(reason && { reason }) }));
-  }
+  now.isLeaving = true;
+  const why = reason ? { reason } : {};
+  const rest = () => session.post(`/api/calls/${call.callId}/end`, { duration: call.ownSeconds, ...why });
+  finish(await socket.ask("call-end", { roomId: call.roomId, ...why }).catch(rest));
 }
 
-/** The call is over, whoever ended it: the end card, once. */
+/** A call ended. Who hangs up here waits for their own answer, which knows the reason best. */
+function over(data) {
+  if (isMine(data) && !now.isLeaving) finish(data);
+  else if (!now && view.state() === "elsewhere") stopRinging();
+}
+
+/** The end card of this tab's call, once. */
 function finish(over) {
   if (!now) return;
   const { call, other, stream, ticker } = now;
@@ -199,13 +206,13 @@ function startRinging(call, caller) {
 async function ready({ activeCall }) {
   if (now && activeCall?.callId === now.call.callId) return join();
   if (now) return finish((await session.get(`/api/calls/${now.call.callId}`)).call);
-  if (activeCall) return find(activeCall);
+  if (activeCall) return pickUp(activeCall);
   if (["starting", "signing-in", "incoming", "elsewhere"].includes(view.state())) stopRinging();
   return null;
 }
 
 /** A call this tab does not know: it rings, it was lost by a reload, or another tab holds it. */
-async function find(active) {
+async function pickUp(active) {
   const { call } = await session.get(`/api/calls/${active.callId}`);
   const otherId = active.role === "caller" ? call.receiverId : call.callerId;
   const other = people.find((person) => person.id === otherId) ?? { id: otherId, fullName: "Somebody" };
@@ -225,16 +232,13 @@ async function find(active) {
 
 function toggle(kind, on) {
   const button = document.getElementById(kind);
-  const label = { mic: "Mic", camera: "Camera", sound: "Sound" }[kind];
   button.setAttribute("aria-pressed", on);
-  button.textContent = `${label} ${on ? "on" : "off"}`;
   if (kind === "sound") document.getElementById("remote").muted = !on;
   const kinds = { mic: "audio", camera: "video" };
   for (const track of now?.stream.getTracks() ?? []) if (track.kind === kinds[kind]) track.enabled = on;
 }
 
 function listen() {
-  const others = { "call-rejected": "rejected", "call-missed": "timeout" };
   socket.on("state", view.showSocket);
   socket.on("*", view.log);
   socket.on("ready", (data) => attempt(ready, data));
@@ -242,10 +246,9 @@ function listen() {
   socket.on("incoming-call", (data) => startRinging(data, data.caller));
   socket.on("call-ringing", (data) => isMine(data) && view.put("outgoing-words", "It rings."));
   socket.on("call-accepted", (data) => isMine(data) && converse());
-  socket.on("call-ended", (data) => isMine(data) ? finish(data) : view.state() === "elsewhere" && stopRinging());
-  for (const [event, endReason] of Object.entries(others)) {
-    socket.on(event, (data) => isMine(data) && finish({ ...data, status: "missed", endReason: reasonOf(endReason) }));
-  }
+  socket.on("call-ended", over);
+  socket.on("call-rejected", (data) => over({ ...data, status: "rejected", endReason: "rejected" }));
+  socket.on("call-missed", (data) => over({ ...data, status: "missed", endReason: "timeout" }));
   socket.on("call-cancelled", ({ callId, reason }) => {
     if (ring?.callId === callId) stopRinging(CANCELLED[reason]?.(firstName(ring.other)));
   });
@@ -264,17 +267,13 @@ function listen() {
 
 const WARNINGS = { low_balance: "the coins run out", max_duration: "the longest duration" };
 const who = ({ userId }) => (userId === me.id ? "You are" : `${firstName(now.other)} is`);
-const reasonOf = (reason) => (now.cancelled ? "caller_cancelled" : reason);
 
 function wire() {
   const on = (id, job) => document.getElementById(id).addEventListener("click", () => attempt(job));
   on("accept", accept);
   on("decline", decline);
   on("hang-up", () => hangUp());
-  on("cancel", () => {
-    now.cancelled = true;
-    return hangUp();
-  });
+  on("cancel", () => hangUp());
   on("done", () => view.show("home"));
   for (const kind of ["mic", "camera", "sound"]) {
     const button = document.getElementById(kind);

@@ -28,7 +28,6 @@ export class Socket {
   #failures = 0;
   #timer = null;
   #heardAt = 0;
-  #stopped = false;
 
   /** `session` gives tokens; `on("state", …)` tells {state: "connecting|open|waiting|stopped", words, code}. */
   constructor(session) {
@@ -49,7 +48,6 @@ export class Socket {
   open() {
     clearTimeout(this.#timer);
     this.#timer = null;
-    this.#stopped = false;
     this.#tell("state", { state: "connecting", words: "Connecting…" });
     const address = new URL("/ws", location.href);
     address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -57,11 +55,6 @@ export class Socket {
     this.#ws = ws;
     ws.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     ws.onclose = ({ code, reason }) => this.#ws === ws && this.#closed(code, reason);
-  }
-
-  close() {
-    this.#stopped = true;
-    this.#ws?.close(1000);
   }
 
   /** Send and forget; nothing happens while the socket is away. */
@@ -136,8 +129,8 @@ export class Socket {
     for (const [id, { reject }] of [...this.#waiting]) {
       this.#settle(id, reject, new Refusal(0, { message: "The connection broke." }));
     }
-    if (this.#stopped || STOPS[code]) {
-      this.#tell("state", { state: "stopped", words: STOPS[code] ?? "Disconnected", code });
+    if (STOPS[code]) {
+      this.#tell("state", { state: "stopped", words: STOPS[code], code });
       return;
     }
     if (code === 4401 && !(await this.#freshToken())) return;

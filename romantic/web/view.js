@@ -1,6 +1,7 @@
 // What the demo page shows, and in which words. Knows the document and nothing of calls.
 
 const LOGGED = 60;
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false };
 const NOISE = new Set(["ping", "pong", "call-stats", "monitor-beat", "monitor-ping"]);
 
 export const find = (testid) => document.querySelector(`[data-testid="${testid}"]`);
@@ -79,7 +80,7 @@ export function showPeople(people, dial) {
   for (const person of people) {
     const card = list.querySelector(`[data-id="${person.id}"]`) ?? list.appendChild(personCard(person, dial));
     card.querySelector(".avatar").dataset.online = person.isOnline;
-    card.querySelector(".here").textContent = person.isOnline ? "is here" : "is not here";
+    card.querySelector(".here").textContent = person.isOnline ? "here now" : "not here";
     const link = card.querySelector("a");
     if (link) link.hidden = person.isOnline;
   }
@@ -92,7 +93,7 @@ function personCard(person, dial) {
   card.append(make("span", "avatar", initial(person)), about(person, make("span", "here quiet")));
   const calls = make("span", "calls");
   for (const [type, label] of [["video", "Video call"], ["audio", "Audio"]]) {
-    const button = make("button", type === "video" ? "primary" : "", label, `call-${type}`);
+    const button = make("button", type === "video" && person.as ? "primary" : "", label, `call-${type}`);
     button.setAttribute("aria-label", `${label} ${type === "audio" ? "call " : ""}to ${person.fullName}`);
     button.addEventListener("click", () => dial(person, type));
     calls.append(button);
@@ -128,7 +129,8 @@ export function showChoices(people) {
 
 export function showPath(sample, { connection, ice }) {
   find("path").dataset.state = connection;
-  put("path-state", `${connection}, ICE ${ice}`);
+  put("path-state", connection);
+  put("path-ice", ice);
   if (!sample?.pair) return;
   find("path-pair").dataset.pair = sample.pair;
   find("path-rtt").dataset.ms = sample.rttMs ?? "";
@@ -166,7 +168,7 @@ export function showLedger(entries) {
     const row = make("tr", "", "", "entry");
     row.dataset.type = entry.type;
     const sign = entry.type === "spend" ? "−" : "+";
-    row.append(make("td", "", new Date(entry.createdAt).toLocaleTimeString()), make("td", "", entry.type));
+    row.append(make("td", "", new Date(entry.createdAt).toLocaleTimeString([], TIME)), make("td", "", entry.type));
     row.append(make("td", "number", `${sign}${entry.amount}`), make("td", "number", entry.balanceAfter));
     row.append(make("td", "", entry.description ?? ""));
     return row;

@@ -1,4 +1,4 @@
-"""The answers both servers must give before their speed counts: status, shapes, the money arithmetic, refusals."""
+"""The answers a server must give before its speed counts: status, shapes, the money arithmetic, refusals."""
 
 import json
 import urllib.error
@@ -10,8 +10,8 @@ TEXT, NUMBER, FLAG, MAYBE = str, int, bool, (str, type(None))
 SHAPES: dict[str, dict[str, Any]] = {
     "profile": {
         "id": TEXT, "phoneNumber": TEXT, "fullName": TEXT, "age": NUMBER, "gender": TEXT, "bio": MAYBE,
-        "location": MAYBE, "profileImageUrl": MAYBE, "isVerified": FLAG, "isSuperLover": FLAG, "coins": NUMBER,
-        "lastSeen": TEXT, "isOnline": FLAG, "createdAt": TEXT,
+        "location": MAYBE, "profileImageUrl": MAYBE, "isVerified": FLAG, "isSuperLover": FLAG,
+        "coins": NUMBER, "lastSeen": TEXT, "isOnline": FLAG, "createdAt": TEXT,
     },
     "balance": {"balance": NUMBER, "totalEarned": NUMBER, "totalSpent": NUMBER},
     "spend": {"coinsSpent": NUMBER, "newBalance": NUMBER},

@@ -1,7 +1,8 @@
 """What the tests of calls play with: a server of their own, people on it, and calls steered over REST."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -124,7 +125,8 @@ class Stage:
         set_balance(self.sql, person, coins)
         if super_lover:
             self.sql(
-                "UPDATE users SET is_super_lover = TRUE, super_lover_status = 'ready' WHERE id = %s", person.id
+                "UPDATE users SET is_super_lover = TRUE, super_lover_status = 'ready' WHERE id = %s",
+                person.id,
             )
         return person
 
@@ -167,6 +169,24 @@ async def connected(call: Call, caller: Phone, receiver: Phone) -> dict[str, Any
     return await caller.expect("call-connected")
 
 
+@asynccontextmanager
+async def alive(*phones: Phone) -> AsyncIterator[None]:
+    """Keep the phones saying something: evidence that they are there."""
+
+    async def chatter(phone: Phone) -> None:
+        while True:
+            await phone.emit("ping")
+            await asyncio.sleep(0.1)
+
+    tasks = [asyncio.create_task(chatter(phone)) for phone in phones]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def until(condition: Callable[[], Any], within: float = 8.0) -> None:
     """Wait for a condition; raises TimeoutError."""
     deadline = monotonic() + within
@@ -181,7 +201,9 @@ def assert_books_are_straight(sql: Sql) -> None:
     assert sql(coins.sql.list_drifting_users.statement) == []
     assert sql(coins.sql.list_faulty_calls.statement) == []
     assert sql("SELECT id FROM users WHERE coins_balance < 0") == []
-    strays = "SELECT call_id FROM live_calls WHERE call_id NOT IN (SELECT id FROM calls WHERE ended_at IS NULL)"
+    strays = (
+        "SELECT call_id FROM live_calls WHERE call_id NOT IN (SELECT id FROM calls WHERE ended_at IS NULL)"
+    )
     assert sql(strays) == []
     missing = "SELECT id FROM calls WHERE ended_at IS NULL AND id NOT IN (SELECT call_id FROM live_calls)"
     assert sql(missing) == []

@@ -32,7 +32,9 @@ def test_flat_price_stays_whatever_the_length(seconds):
     assert settled(flat(), seconds) == Settlement(int(seconds), refunded=0, earned=25)
 
 
-@pytest.mark.parametrize(("price", "share", "earned"), [(51, "0.5", 25), (1, "0.5", 0), (50, "0", 0), (7, "1", 7)])
+@pytest.mark.parametrize(
+    ("price", "share", "earned"), [(51, "0.5", 25), (1, "0.5", 0), (50, "0", 0), (7, "1", 7)]
+)
 def test_share_is_rounded_down(price, share, earned):
     assert settled(flat(price=price, share=share), 60).earned == earned
 
@@ -51,7 +53,16 @@ def test_short_call_is_kept_once_leniency_is_used_up():
 
 @pytest.mark.parametrize(
     ("blocks", "seconds", "refunded"),
-    [(1, 30, 0), (2, 60, 10), (2, 60.001, 0), (3, 61, 10), (3, 120, 10), (2, 120.4, 0), (2, 0, 10), (4, 59, 30)],
+    [
+        (1, 30, 0),
+        (2, 60, 10),
+        (2, 60.001, 0),
+        (3, 61, 10),
+        (3, 120, 10),
+        (2, 120.4, 0),
+        (2, 0, 10),
+        (4, 59, 30),
+    ],
 )
 def test_blocks_that_never_started_are_given_back(blocks, seconds, refunded):
     assert settled(metered(blocks), seconds, least=0).refunded == refunded

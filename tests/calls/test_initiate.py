@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.calls.stage import initiate
+from tests.calls.stage import initiate, until
 
 
 async def test_answer_tells_price_terms_and_balance(stage):
@@ -159,19 +159,13 @@ async def test_policy_admits_super_lovers_and_matches_only(make_stage):
 
     answers = []
     for person in (lover, match, stranger):
-        answers.append(answer := await initiate(ann, person))
+        answers.append(await initiate(ann, person))
         stage.sql("UPDATE calls SET ring_deadline = now() WHERE ended_at IS NULL")
-        await settled(stage)
+        await until(lambda: stage.sql("SELECT count(*) FROM live_calls") == [(0,)])
 
     assert [(answer.status, answer.code) for answer in answers] == [
         (200, None), (200, None), (409, "USER_UNAVAILABLE"),
     ]  # fmt: skip
-
-
-async def settled(stage):
-    async with asyncio.timeout(5):
-        while stage.sql("SELECT count(*) FROM live_calls") != [(0,)]:
-            await asyncio.sleep(0.02)
 
 
 async def test_reachable_policy_wants_a_socket(make_stage, connect):

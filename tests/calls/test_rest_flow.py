@@ -20,7 +20,10 @@ async def test_flow_answers_in_the_words_of_the_seed(stage):
     assert accepted["message"] == "Call accepted"
     assert accepted["data"]["roomId"] == f"room_{call_id}"
     assert ended["message"] == "Call ended successfully"
-    assert ended["data"].items() >= {"duration": 0, "coinsEarned": 25, "coinsSpent": 50, "newBalance": 90}.items()
+    assert (
+        ended["data"].items()
+        >= {"duration": 0, "coinsEarned": 25, "coinsSpent": 50, "newBalance": 90}.items()
+    )
 
 
 async def stage_post(person, path, body=None):

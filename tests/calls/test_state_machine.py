@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.calls.stage import Call, Person, Stage, initiate
+from tests.calls.stage import Call, Stage, initiate
 
 OPEN = ("initiated", None)
 PAID, BACK, SHARED = (50, 0, 0), (50, 50, 0), (50, 0, 25)
@@ -36,10 +36,18 @@ UNCONNECTED = ANSWERED | {
 }
 
 
-def final(money: tuple[int, int, int]) -> dict[tuple[str, str], tuple[int, str | None, None, tuple[int, int, int]]]:
+def final(
+    money: tuple[int, int, int],
+) -> dict[tuple[str, str], tuple[int, str | None, None, tuple[int, int, int]]]:
     """Nothing moves any more; an end repeats what is written."""
-    moves = [(move, who) for move in ("accept", "reject", "end") for who in ("caller", "receiver", "stranger")]
-    answers = {"accept": (409, "INVALID_CALL_STATE"), "reject": (409, "INVALID_CALL_STATE"), "end": (200, None)}
+    moves = [
+        (move, who) for move in ("accept", "reject", "end") for who in ("caller", "receiver", "stranger")
+    ]
+    answers = {
+        "accept": (409, "INVALID_CALL_STATE"),
+        "reject": (409, "INVALID_CALL_STATE"),
+        "end": (200, None),
+    }
     table = {(move, who): (*answers[move], None, money) for move, who in moves}
     return table | {(move, "stranger"): (404, "CALL_NOT_FOUND", None, money) for move in answers}
 
@@ -95,8 +103,6 @@ ROADS = {
     "missed": missed,
     "rejected": rejected,
 }
-
-
 
 
 async def call_in(stage: Stage, state: str) -> Call:

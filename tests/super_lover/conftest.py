@@ -32,11 +32,12 @@ def had_call(sql: Sql) -> Callable[..., str]:
         ((call_id,),) = sql(
             """
             INSERT INTO calls (
-                caller_id, receiver_id, call_type, status, billing, price, coins_charged, share, block_seconds,
-                max_seconds, ring_deadline, answered_at, started_at, created_at
+                caller_id, receiver_id, call_type, status, billing, price, coins_charged, share,
+                block_seconds, max_seconds, ring_deadline, answered_at, started_at, created_at
             )
             SELECT
-                %s, %s, 'video', 'answered', 'flat', 50, 50, %s, 60, 3600, at, at, CASE WHEN %s THEN at END, at
+                %s, %s, 'video', 'answered', 'flat', 50, 50, %s,
+                60, 3600, at, at, CASE WHEN %s THEN at END, at
             FROM (SELECT now() - %s::interval AS at) AS past
             RETURNING id::text
             """,
@@ -59,13 +60,21 @@ def had_call(sql: Sql) -> Callable[..., str]:
 
 
 def add_entry(
-    sql: Sql, person: Person, kind: str, amount: int, *, ago: str, reference: str, reference_id: str | None = None
+    sql: Sql,
+    person: Person,
+    kind: str,
+    amount: int,
+    *,
+    ago: str,
+    reference: str,
+    reference_id: str | None = None,
 ) -> None:
     """An entry as of some time ago; the balance follows as it always does."""
     sql(
         """
         INSERT INTO coin_transactions (
-            user_id, transaction_type, amount, balance_after, reference_type, reference_id, idempotency_key, created_at
+            user_id, transaction_type, amount, balance_after, reference_type, reference_id, idempotency_key,
+            created_at
         )
         VALUES (%s, %s, %s, 0, %s, %s, %s, now() - %s::interval)
         """,

@@ -28,7 +28,8 @@ async def hide(person, visibility):
 async def test_a_super_lover_is_shown_as_documented(make_person, sql):
     me, ann = await make_person("Me"), await make_person("Ann", super_lover=True)
     sql(
-        "UPDATE users SET super_lover_bio = 'Hi', super_lover_rating = 4.83, super_lover_call_count = 127 WHERE id = %s",
+        "UPDATE users SET super_lover_bio = 'Hi', super_lover_rating = 4.83, super_lover_call_count = 127"
+        " WHERE id = %s",
         ann.id,
     )
 
@@ -66,7 +67,10 @@ async def test_statuses_are_filtered_as_they_hold_now(make_person, sql):
             status, away, person.id,
         )  # fmt: skip
 
-    shown = {query: set(await names(me, query)) for query in ("", "?status=ready", "?status=online", "?status=offline")}
+    shown = {
+        query: set(await names(me, query))
+        for query in ("", "?status=ready", "?status=online", "?status=offline")
+    }
     offline = (await me.data(f"{PATH}?status=offline"))["superLovers"]
 
     assert shown == {
@@ -149,7 +153,9 @@ async def test_a_hidden_profile_is_shown_to_nobody_at_once(make_person):
 async def test_a_profile_for_matches_is_shown_to_them_only(make_person, sql):
     me, stranger = await make_person("Me"), await make_person("Stranger")
     ann = await make_person("Ann", super_lover=True)
-    sql("INSERT INTO matches SELECT least(%s, %s)::uuid, greatest(%s, %s)::uuid", me.id, ann.id, me.id, ann.id)
+    sql(
+        "INSERT INTO matches SELECT least(%s, %s)::uuid, greatest(%s, %s)::uuid", me.id, ann.id, me.id, ann.id
+    )
 
     await hide(ann, "matches")
 
@@ -171,7 +177,16 @@ async def test_busy_from_the_first_ring_to_the_end_of_the_call(make_person):
 
 
 @pytest.mark.parametrize(
-    "query", ["?status=busy", "?limit=0", "?limit=101", "?page=0", "?page=x", "?sort=age", "?status=ready&status=online"]
+    "query",
+    [
+        "?status=busy",
+        "?limit=0",
+        "?limit=101",
+        "?page=0",
+        "?page=x",
+        "?sort=age",
+        "?status=ready&status=online",
+    ],
 )
 async def test_other_queries_are_refused(make_person, query):
     me = await make_person("Me")
@@ -183,7 +198,9 @@ async def test_a_page_is_read_from_the_index_in_its_order(make_person, sql, conn
     me = await make_person("Me")
     sql(
         """
-        INSERT INTO users (phone_number, phone_hash, full_name, age, gender, is_super_lover, super_lover_status)
+        INSERT INTO users (
+            phone_number, phone_hash, full_name, age, gender, is_super_lover, super_lover_status
+        )
         SELECT '+9' || n, sha256(n::text::bytea), 'Ann', 25, 'female', n % 5 = 0, 'ready'
         FROM generate_series(1, 5000) AS n
         """

@@ -27,8 +27,8 @@ async def test_the_fee_is_taken_and_the_real_balance_returned(make_person, sql):
         "coinsBalance": 200,
     }
     entries = sql(
-        "SELECT transaction_type, amount, balance_after, reference_type, reference_id::text FROM coin_transactions"
-        " WHERE idempotency_key = %s",
+        "SELECT transaction_type, amount, balance_after, reference_type, reference_id::text"
+        " FROM coin_transactions WHERE idempotency_key = %s",
         f"superlover:{ann.id}",
     )
     assert entries == [("spend", 1000, 200, "super_lover", ann.id)]

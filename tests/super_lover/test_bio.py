@@ -27,7 +27,9 @@ async def test_only_super_lovers_have_one(make_person):
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"bio": " "}, {"bio": None}, {"bio": 7}, {"bio": "x" * 1001}, {"bio": "Hi", "isVerified": True}], ids=str
+    "body",
+    [{}, {"bio": " "}, {"bio": None}, {"bio": 7}, {"bio": "x" * 1001}, {"bio": "Hi", "isVerified": True}],
+    ids=str,
 )
 async def test_other_bodies_are_refused(make_person, body):
     ann = await make_person(super_lover=True)

@@ -38,7 +38,9 @@ async def test_the_caller_of_a_call_may_rate_it(ann, bob, had_call, sql):
     response = await bob.post(PATH, about(ann, 4, comment=" Great conversation! "))
 
     assert await response.json() == {"success": True, "message": "Rating submitted successfully"}
-    rows = sql("SELECT call_id::text, rater_id::text, super_lover_id::text, rating, comment FROM super_lover_ratings")
+    rows = sql(
+        "SELECT call_id::text, rater_id::text, super_lover_id::text, rating, comment FROM super_lover_ratings"
+    )
     assert rows == [(call_id, bob.id, ann.id, 4, "Great conversation!")]
     assert (await bob.data(f"/api/users/{ann.id}"))["user"]["superLoverRating"] == 4.0
 
@@ -88,7 +90,9 @@ async def test_some_calls_do_not_count(ann, bob, had_call, call):
     assert await refusal(await bob.post(PATH, about(ann, callId=call_id))) == (403, "NO_RATEABLE_CALL")
 
 
-@pytest.mark.parametrize("call", [{"seconds": 10}, {"ago": "6 days 23 hours"}], ids=["ten seconds", "almost a week"])
+@pytest.mark.parametrize(
+    "call", [{"seconds": 10}, {"ago": "6 days 23 hours"}], ids=["ten seconds", "almost a week"]
+)
 async def test_the_edges_count(ann, bob, had_call, call):
     had_call(bob, ann, **call)
 
@@ -209,7 +213,9 @@ async def test_fifty_ratings_at_once_give_the_exact_average(ann, make_person, ha
 
     assert Counter(response.status for response in responses) == {200: 50}
     (stored,) = sql("SELECT super_lover_rating, super_lover_rating_count FROM users WHERE id = %s", ann.id)
-    (recount,) = sql("SELECT round(avg(rating), 2), count(*) FROM super_lover_ratings WHERE super_lover_id = %s", ann.id)
+    (recount,) = sql(
+        "SELECT round(avg(rating), 2), count(*) FROM super_lover_ratings WHERE super_lover_id = %s", ann.id
+    )
     assert stored == recount == (average(ratings), 50)
     assert (await ann.data("/api/super-lover/stats"))["rating"] == float(average(ratings))
 

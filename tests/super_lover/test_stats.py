@@ -68,7 +68,7 @@ async def test_totals_equal_the_ledger_for_random_histories(make_person, had_cal
     for _ in range(40):
         hours = dice.choice((1, 30, 24 * 40, 24 * 400))
         at = datetime.now(UTC) - timedelta(hours=hours)
-        calls.append((dice.randrange(0, 4000), dice.choice((0, 25, 25, 70)), at >= month_start))
+        calls.append((dice.randrange(0, 4000), dice.choice((0, 25, 25, 50)), at >= month_start))
         had_call(bob, ann, seconds=calls[-1][0], earned=calls[-1][1], ago=f"{hours} hours")
     had_call(ann, bob, seconds=500, earned=25)
     add_entry(sql, ann, "earn", 5, ago="1 hour", reference="ad")

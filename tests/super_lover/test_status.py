@@ -28,7 +28,10 @@ async def test_a_status_is_stored_and_shown(make_person, status):
 async def test_only_super_lovers_have_one(make_person):
     ann = await make_person()
 
-    assert await refusal(await put(ann, "/api/super-lover/status", {"status": "ready"})) == (403, "NOT_SUPER_LOVER")
+    assert await refusal(await put(ann, "/api/super-lover/status", {"status": "ready"})) == (
+        403,
+        "NOT_SUPER_LOVER",
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,9 @@ async def test_setting_a_status_counts_as_being_there(make_person, sql):
     assert await status_of(bob, ann) == "ready"
 
 
-async def test_a_phone_that_went_away_is_offline_after_the_idle_time_until_it_is_back(make_person, connect, sql):
+async def test_a_phone_that_went_away_is_offline_after_the_idle_time_until_it_is_back(
+    make_person, connect, sql
+):
     ann, bob = await make_person(super_lover=True), await make_person("Bob")
     phone = await connect(ann)
     await eventually(lambda: _is_online(sql, ann, True))

@@ -1,6 +1,7 @@
-"""One round of one HTTP scenario against one running server: wrk, and the CPU it cost on the server's side."""
+"""One round of one HTTP scenario against one running server: wrk, and the CPU it cost there."""
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def measure(
     backends = procs.cpu_by_pid(procs.tree(database))
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url]
     command += ["--", scenario, str(tokens), str(seed)]
+    began = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=False)
+    elapsed = time.monotonic() - began
     cpu, busy = procs.cpu_since(server, pid), procs.core_busy_us(core) - strangers
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
     if line is None:
@@ -37,5 +40,5 @@ def measure(
         "db": procs.cpu_since(backends, database) / served,
         "bytes": size / served,
         "bad": bad,
-        "noise": max(0.0, busy - cpu) / (seconds * 1e6),
+        "noise": max(0.0, busy - cpu) / (elapsed * 1e6),
     }

@@ -1,11 +1,11 @@
-"""Call-signaling load, the same for Socket.IO (websocket transport, engine.io 4 framing) and raw WebSocket JSON.
+"""Call-signaling load, the same for Socket.IO (websocket, engine.io 4 framing) and raw WebSocket JSON.
 
-The pairs stay connected. Each burst gives every pair a real call through REST (initiate, and accept where the
-server has it); then the clock starts and all pairs set their calls up: both join, whoever is told `user-joined`
-offers (3 kB of SDP) and sends 20 ICE candidates (200 B each), the other answers and sends 20; 44 messages in, 43
-out. The clock stops when everything has arrived. Ending the calls is timed apart: it moves money on one side only.
-With --rate calls start one after another, and --gap milliseconds lie between the candidates of a side.
-Relayed messages carry their send time; latency is arrival minus that, on one clock, in one process.
+The pairs stay connected. Each burst gives every pair a real call through REST (initiate, and accept where
+the server has it); then the clock starts and all pairs set their calls up: both join, whoever is told
+`user-joined` offers (3 kB of SDP) and sends 20 ICE candidates (200 B each), the other answers and sends 20:
+44 messages in, 43 out. The clock stops when everything has arrived. Ending the calls is timed apart: on our
+side it moves money. With --rate calls start one after another, and --gap milliseconds lie between the
+candidates of a side. Relayed messages carry their send time; latency is arrival minus that, on one clock.
 Tokens: "userId <TAB> token" rows. Raw servers must write "event" first: {"event": …, "data": {…}}.
 """
 

@@ -1,0 +1,77 @@
+"""Folders to start run.py in, servers that surely end, and one demo that runs beside the quick tests."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.cli.runs import RUN, Place, Server, end_of, environment
+
+
+@pytest.fixture(scope="session")
+def make_place() -> Iterator[Callable[[], Place]]:
+    """New folders with short paths that every user can reach, unlike pytest's own."""
+    with ExitStack() as made:
+
+        def make() -> Place:
+            path = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
+            path.chmod(0o755)
+            made.callback(shutil.rmtree, path, ignore_errors=True)
+            return Place(path)
+
+        yield make
+
+
+@pytest.fixture
+def place(make_place: Callable[[], Place]) -> Place:
+    return make_place()
+
+
+@pytest.fixture(scope="session")
+def start_for_all(make_place: Callable[[], Place]) -> Iterator[Callable[..., Server]]:
+    """Start a server, in a new folder unless told otherwise; it ends with the session at the latest."""
+    servers: list[Server] = []
+
+    def start(*program: str | Path, at: Place | None = None, **variables: str) -> Server:
+        servers.append(Server(at or make_place(), *program, **variables))
+        return servers[-1]
+
+    with end_of(servers):
+        yield start
+
+
+@pytest.fixture
+def start(place: Place) -> Iterator[Callable[..., Server]]:
+    """Start a server in the folder of this test; it ends with the test at the latest."""
+    servers: list[Server] = []
+
+    def start(*program: str | Path, **variables: str) -> Server:
+        servers.append(Server(place, *program, **variables))
+        return servers[-1]
+
+    with end_of(servers):
+        yield start
+
+
+@pytest.fixture(scope="session")
+def demo(make_place: Callable[[], Place]) -> Iterator[tuple[Place, Place, "subprocess.Popen[str]"]]:
+    """`run.py demo`, started and not waited for: where it runs, where it may leave something, and itself."""
+    here, scratch = make_place(), make_place()
+    process = subprocess.Popen(
+        (sys.executable, RUN, "demo", "--seconds", "5"),
+        cwd=here.path,
+        env=environment(TMPDIR=str(scratch.path)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    yield here, scratch, process
+    if process.poll() is None:
+        process.terminate()
+        process.communicate(timeout=40)

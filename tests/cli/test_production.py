@@ -1,0 +1,110 @@
+"""run.py serve in production: stores of its own choice, no development, one sentence for what it cannot have."""
+
+import json
+import socket
+from collections.abc import Callable
+
+import pytest
+from aiohttp import ClientSession
+
+from tests.cli.runs import RUN, Place, Server
+
+#: run.py, and at its end on stderr what it has imported of romantic.dev.
+WITNESS = """
+import atexit, runpy, sys
+atexit.register(lambda: print("IMPORTED", [name for name in sys.modules if ".dev" in name], file=sys.stderr))
+sys.argv = [{run!r}, "serve"]
+runpy.run_path({run!r}, run_name="__main__")
+"""
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def variables(postgres: str, valkey: str) -> dict[str, str]:
+    """What a production server is given, on the stores of the tests."""
+    return {
+        "ROMANTIC_ENV": "production",
+        "DATABASE_URL": postgres,
+        "REDIS_URL": valkey,
+        "HOST": "127.0.0.1",
+        "PORT": str(free_port(socket.SOCK_STREAM)),
+        "RTC_UDP_HOST": "127.0.0.1",
+        "RTC_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
+        "PUBLIC_BASE_URL": "https://api.example",
+        "CORS_ORIGINS": "https://app.example",
+        "JWT_SECRET": "k1:a-signing-secret-of-this-test-with-more-than-32-characters",
+        "OTP_PEPPER": "a-pepper-of-this-test-with-more-than-32-characters",
+        "WHATSAPP_ACCESS_TOKEN": "token",
+        "WHATSAPP_PHONE_NUMBER_ID": "1",
+        "WHATSAPP_API_BASE_URL": "https://graph.example",
+    }
+
+
+@pytest.fixture(scope="module")
+def server(
+    start_for_all: Callable[..., Server], variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Server:
+    """One that runs for all tests here, and says at its end what it had imported."""
+    witness = tmp_path_factory.mktemp("witness") / "run.py"
+    witness.write_text(WITNESS.format(run=str(RUN)))
+    server = start_for_all(witness, **variables)
+    server.ready()
+    return server
+
+
+async def test_serves_on_the_stores_it_was_given(server: Server) -> None:
+    async with ClientSession() as http, http.get(f"{server.ready()}/health/ready") as response:
+        answer = await response.json()
+
+    assert response.status == 200, answer
+    assert set(answer["data"]["checks"].values()) == {"ok"}
+    assert not server.place.home.exists()
+
+
+@pytest.mark.parametrize("path", ["/dev/outbox", "/dev/outbox.json", "/demo", "/web/demo.js"])
+async def test_development_routes_do_not_exist(server: Server, path: str) -> None:
+    async with ClientSession() as http, http.get(server.ready() + path) as response:
+        answer = await response.json()
+
+    assert (response.status, answer["error"]["code"]) == (404, "NOT_FOUND")
+
+
+async def test_development_webhook_stand_in_does_not_exist(server: Server) -> None:
+    async with ClientSession() as http, http.post(f"{server.ready()}/dev/whatsapp/v1/1/messages") as response:
+        assert response.status == 404
+
+
+def test_demo_refuses_a_server_that_is_not_for_development(server: Server, place: Place) -> None:
+    done = place.run("demo", "--url", server.ready())
+
+    assert done.returncode == 1
+    assert "FAILED" in done.stdout
+    assert "is not a development server" in done.stdout
+
+
+@pytest.mark.parametrize("taken", ["PORT", "RTC_UDP_PORT"])
+def test_taken_port_is_named_and_nothing_else_tried(
+    server: Server, variables: dict[str, str], place: Place, taken: str
+) -> None:
+    server.ready()
+    others = {"PORT": free_port(socket.SOCK_STREAM), "RTC_UDP_PORT": free_port(socket.SOCK_DGRAM)}
+    ours = {name: str(port) for name, port in others.items() if name != taken}
+
+    done = place.run("serve", **(variables | ours))
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert f"{taken}={variables[taken]}" in done.stderr
+
+
+def test_ends_in_order_with_log_lines_only_and_nothing_of_development_imported(server: Server) -> None:
+    """The last one here: it ends the server."""
+    assert server.stop() == 0
+
+    assert [json.loads(line)["event"] for line in server.out.splitlines()][-1] == "server.stop"
+    assert server.err == "IMPORTED []\n"
