@@ -12,12 +12,14 @@ from romantic.calls.parting import end_call_of, part
 from romantic.calls.wiring import add_calls, greet
 from romantic.coins import routes as coins
 from romantic.db import database
-from romantic.http import LIMITER, Limiter, mount
-from romantic.http import health
+from romantic.http import LIMITER, Limiter, health, mount
 from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
+from romantic.http.uploads import UPLOADS_HELD, Uploads
+from romantic.integrations.storage import storage
 from romantic.integrations.whatsapp import whatsapp
 from romantic.jobs.janitor import janitor
+from romantic.media import images
 from romantic.messages import events as message_events
 from romantic.messages import routes as messages
 from romantic.preferences import routes as preferences
@@ -30,6 +32,7 @@ from romantic.settings import SETTINGS, Settings
 from romantic.signals import GONE, PARTED
 from romantic.super_lover import routes as super_lover
 from romantic.users import routes as users
+from romantic.users.photos import PHOTO_ROUTES, photo_sweeper
 from romantic.users.presence import add_presence
 
 ROUTES = (
@@ -37,6 +40,7 @@ ROUTES = (
     *auth.ROUTES,
     *account.ROUTES,
     *users.ROUTES,
+    *PHOTO_ROUTES,
     *super_lover.ROUTES,
     *preferences.ROUTES,
     *coins.ROUTES,
@@ -54,7 +58,8 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[LIFECYCLE] = Lifecycle()
     app[LIMITER] = Limiter(add_redis(app), app)
-    app.cleanup_ctx.extend((database, whatsapp))
+    app[UPLOADS_HELD] = Uploads()
+    app.cleanup_ctx.extend((database, whatsapp, storage, images))
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)
     add_presence(app)
@@ -64,7 +69,7 @@ def create_app(settings: Settings) -> web.Application:
     app[GONE] = [end_call_of, end_sessions]
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
-    app.cleanup_ctx.append(janitor)
+    app.cleanup_ctx.extend((janitor, photo_sweeper))
     mount(app, ROUTES)
     if settings.development:
         from romantic.dev.wiring import add_development

@@ -49,7 +49,9 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
             else structlog.processors.StackInfoRenderer(),
             redact,
             # Never with the locals of a traceback: they hold codes and tokens.
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+            structlog.dev.ConsoleRenderer(
+                colors=(stream or sys.stdout).isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
             if pretty
             else _with(common),
         ],

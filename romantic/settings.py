@@ -34,6 +34,7 @@ class Settings:
     public_base_url: str
     cors_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
+    drain_seconds: float
     shutdown_seconds: float
 
     database_url: str = declare(repr=False)
@@ -66,6 +67,17 @@ class Settings:
     whatsapp_api_base_url: str
     whatsapp_template_name: str
     whatsapp_template_style: Literal["authentication", "legacy"]
+
+    storage: Literal["disk", "s3"]
+    media_dir: str
+    s3_bucket: str
+    cdn_base_url: str
+    aws_region: str
+    aws_access_key_id: str = declare(repr=False)
+    aws_secret_access_key: str = declare(repr=False)
+    aws_session_token: str = declare(repr=False)
+    aws_endpoint_url: str
+    aws_endpoint_url_s3: str
 
     webrtc_stun_servers: tuple[str, ...]
     webrtc_turn_servers: tuple[str, ...]
@@ -120,6 +132,7 @@ class Settings:
 
     rate_limits: bool
     read_timeout_seconds: float
+    upload_timeout_seconds: float
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["json", "console"]
 

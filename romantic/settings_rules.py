@@ -35,12 +35,15 @@ def contradictions(values: dict[str, Any]) -> list[str]:
     kids = [kid for kid, _ in keyed(values["jwt_secret"])]
     is_metered, is_wall = values["call_billing"] == "metered", values["call_meter"] == "wallclock"
     has_half_a_pair = bool(values["webrtc_turn_username"]) != bool(values["webrtc_turn_credential"])
+    has_half_a_key = bool(values["aws_access_key_id"]) != bool(values["aws_secret_access_key"])
     faults = {
         "JWT_SECRET is required": not kids,
         "JWT_SECRET gives two secrets the same key id": len(set(kids)) < len(kids),
         "DATABASE_POOL_MAX must be at least 1": values["database_pool_max"] < 1,
         "SUPER_LOVER_SHARE must be between 0 and 1": values["super_lover_share"] > 1,
         "CALL_METER=wallclock cannot be combined with CALL_BILLING=metered": is_metered and is_wall,
+        "S3_BUCKET is required with STORAGE=s3": values["storage"] == "s3" and not values["s3_bucket"],
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together": has_half_a_key,
         "WEBRTC_TURN_USERNAME and WEBRTC_TURN_CREDENTIAL go together": has_half_a_pair,
     }
     return [fault for fault, holds in faults.items() if holds] + _unreadable(values)
@@ -73,6 +76,8 @@ def not_for_production(values: dict[str, Any]) -> list[str]:
             faults.append(f"{name} is required, with at least {SHORTEST_SECRET} characters per secret")
         elif any(secret.startswith(KNOWN_TO_ALL) for secret in parts):
             faults.append(f"{name} is the secret of an example")
+    if values["storage"] == "disk" and not values["media_dir"]:
+        faults.append("MEDIA_DIR is required with STORAGE=disk")
     if any("*" in origin for origin in values["cors_origins"]):
         faults.append("CORS_ORIGINS must name its origins, not *")
     if urlsplit(values["whatsapp_api_base_url"]).scheme != "https":

@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"errors"},
     "jobs": {"db"},
     "realtime": {"db", "errors", "http", "redis", "settings"},
-    "users": {"db", "errors", "http", "realtime", "signals"},
+    "media": {"errors"},
+    "users": {"db", "errors", "http", "integrations", "media", "realtime", "signals"},
     "coins": {"db", "errors", "http", "settings"},
     "auth": {"coins", "db", "errors", "http", "integrations", "redis", "settings", "signals", "users"},
     "admin": {"auth", "coins", "db", "errors", "http", "realtime", "settings", "signals", "users"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calls": {"coins", "db", "errors", "http", "realtime", "rtc", "settings"},
     "dev": {"auth", "coins", "db", "errors", "http", "settings", "users", "web"},
     "app": {
-        "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "messages", "preferences",
+        "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "media", "messages", "preferences",
         "realtime", "redis", "settings", "signals", "super_lover", "users",
     },
     "cli": {

@@ -71,19 +71,24 @@ def test_what_only_a_laptop_may_do_is_refused_in_production(name, value):
 
 
 def test_unreadable_values_and_production_faults_come_out_together():
-    environ = {"ROMANTIC_ENV": "production", "PORT": "eighty", "JWT_ACCESS_TTL": "nan", "WS_ALLOW_QUERY_TOKEN": "on"}
+    environ = {
+        "ROMANTIC_ENV": "production",
+        "PORT": "eighty",
+        "JWT_ACCESS_TTL": "nan",
+        "WS_ALLOW_QUERY_TOKEN": "on",
+    }
 
     faults = faults_of(environ)
 
-    assert {"PORT", "JWT_ACCESS_TTL", "WS_ALLOW_QUERY_TOKEN", "DATABASE_URL", "OTP_PEPPER"} <= names_of(faults)
+    assert {"PORT", "JWT_ACCESS_TTL", "WS_ALLOW_QUERY_TOKEN", "DATABASE_URL", "OTP_PEPPER"} <= names_of(
+        faults
+    )
     assert len(faults) == len(set(faults))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ROMANTIC_ENV", "prod"),
-        ("ROMANTIC_ENV", ""),
         ("PORT", "8080.5"),
         ("PORT", "-1"),
         ("OTP_TTL", "inf"),
@@ -108,14 +113,26 @@ def test_value_of_no_use_is_refused_at_the_start_in_every_environment(name, valu
     assert names_of(faults_of(environ)) == {name}
 
 
+@pytest.mark.parametrize("value", ["prod", "", "PRODUCTION", "default"])
+def test_environment_nobody_knows_is_refused(value):
+    assert "ROMANTIC_ENV must be one of development, test, production" in faults_of({"ROMANTIC_ENV": value})
+
+
 def test_faults_never_tell_a_value():
-    environ = {"ROMANTIC_ENV": "production", "JWT_SECRET": "k:hunter2", "PORT": "hunter2", "OTP_TEST_NUMBERS": "hunter2"}
+    environ = {
+        "ROMANTIC_ENV": "production",
+        "JWT_SECRET": "k:hunter2",
+        "PORT": "hunter2",
+        "OTP_TEST_NUMBERS": "hunter2",
+    }
 
     assert "hunter2" not in "\n".join(faults_of(environ))
 
 
 def test_printed_settings_hold_no_secret():
-    settings = load_settings({"ROMANTIC_ENV": "test"}, jwt_secret=f"k:{SECRET}", otp_pepper=SECRET, database_url=SECRET)
+    settings = load_settings(
+        {"ROMANTIC_ENV": "test"}, jwt_secret=f"k:{SECRET}", otp_pepper=SECRET, database_url=SECRET
+    )
 
     assert SECRET not in repr(settings)
     assert "jwt_secret" not in repr(settings)
@@ -148,7 +165,9 @@ def test_environment_named_in_a_file_brings_its_own_layer(tmp_path):
 
 
 def test_environment_wins_over_files_and_the_alias_names_origins():
-    settings = load_settings({"ROMANTIC_ENV": "test", "PORT": "9", "SOCKET_IO_CORS_ORIGIN": "https://a, https://b"})
+    settings = load_settings(
+        {"ROMANTIC_ENV": "test", "PORT": "9", "SOCKET_IO_CORS_ORIGIN": "https://a, https://b"}
+    )
 
     assert (settings.port, settings.cors_origins) == (9, ("https://a", "https://b"))
 
@@ -168,7 +187,9 @@ def test_every_setting_has_a_default_that_is_documented():
 def run(*arguments, **environ):
     clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
     command = (sys.executable, CONFIG.parent / "run.py", *arguments)
-    return subprocess.run(command, env=clean | environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=clean | environ, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_faulty_start_ends_with_78_and_no_traceback():

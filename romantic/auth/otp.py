@@ -90,11 +90,17 @@ def _within_budget(settings: Settings, budget: Row) -> None:
     waits: list[tuple[bool, float]] = [
         (budget["failures"] >= STOP_AFTER, 86400),
         (budget["in_a_day"] >= settings.otp_per_day, budget["day_frees_in"] or 0),
-        (budget["in_an_hour"] >= (1 if _is_slow(budget) else settings.otp_per_hour), budget["hour_frees_in"] or 0),
+        (
+            budget["in_an_hour"] >= (1 if _is_slow(budget) else settings.otp_per_hour),
+            budget["hour_frees_in"] or 0,
+        ),
         (budget["of_ip"] >= settings.otp_per_hour_per_ip, 3600),
         (budget["of_prefix"] >= settings.otp_per_hour_per_prefix, 3600),
         (budget["in_all"] >= settings.otp_per_hour_in_all, 3600),
-        (since is not None and since < settings.otp_resend_seconds, settings.otp_resend_seconds - (since or 0)),
+        (
+            since is not None and since < settings.otp_resend_seconds,
+            settings.otp_resend_seconds - (since or 0),
+        ),
     ]
     exceeded = [float(seconds) for is_over, seconds in waits if is_over]
     if exceeded:

@@ -7,7 +7,13 @@ import structlog
 from aiohttp import web
 
 from romantic.auth import otp, service
-from romantic.auth.errors import AccountBlocked, OtpNotSent, OtpRequired, PhoneMismatch, UnsupportedDeliveryMethod
+from romantic.auth.errors import (
+    AccountBlocked,
+    OtpNotSent,
+    OtpRequired,
+    PhoneMismatch,
+    UnsupportedDeliveryMethod,
+)
 from romantic.auth.phones import country_prefix, normalise
 from romantic.auth.schemas import (
     LoginBody,
@@ -75,7 +81,9 @@ async def _deliver(app: web.Application, issued: otp.Issued, phone_number: str) 
             )
         except WhatsAppRefusal as refusal:
             message_id, status = "", "failed"
-            log.warning("otp.send", outcome="failed", reason=str(refusal), prefix=country_prefix(phone_number))
+            log.warning(
+                "otp.send", outcome="failed", reason=str(refusal), prefix=country_prefix(phone_number)
+            )
     async with connection(app) as conn:
         await otp.mark_sent(conn, issued.id, message_id=message_id or None, status=status)
     if status == "failed":

@@ -72,7 +72,13 @@ async def open_session(
 
 
 async def register(
-    conn: Connection, settings: Settings, tokens: Tokens, *, session_id: UUID, phone_number: str, **person: Any
+    conn: Connection,
+    settings: Settings,
+    tokens: Tokens,
+    *,
+    session_id: UUID,
+    phone_number: str,
+    **person: Any,
 ) -> Grant:
     """Make the person behind a proven number, with their welcome coins. Needs a transaction.
 

@@ -26,10 +26,6 @@ async def end_call_of(app: web.Application, user_id: UUID, reason: str) -> None:
     """End whatever call somebody is in; who was banned earns nothing from it."""
     async with connection(app) as conn:
         call_id = await service.find_active_call(conn, user_id=user_id)
-        if call_id is None:
-            return
-        call = await service.get_call(conn, call_id=call_id)
-    if reason == "banned" and user_id == call["caller_id"]:
-        reason = "admin"  # the receiver did nothing wrong: what was talked is settled
-    with suppress(CallNotFound):
-        await conduct.end(app, call_id=call_id, ending=Ending(reason))
+    if call_id is not None:
+        with suppress(CallNotFound):
+            await conduct.end(app, call_id=call_id, ending=Ending(reason, gone=user_id))

@@ -57,7 +57,7 @@ class DescriptionBody(Schema):
 class Description(fields.Field[Any]):
     """What createOffer and createAnswer give: {type, sdp}, or the bare text; forwarded verbatim."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         text = value.get("sdp") if isinstance(value, dict) else value
         if not isinstance(text, str) or not text.strip():
             raise ma.ValidationError("A session description is text, or an object with its sdp.")
@@ -69,7 +69,7 @@ class Description(fields.Field[Any]):
 class Candidate(fields.Field[Any]):
     """An ICE candidate: an object, its text, null at the end, or several of them in an array."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Any:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         for item in value if isinstance(value, list) else (value,):
             if not isinstance(item, dict | str | None):
                 raise ma.ValidationError("A candidate is an object, a text or null.")

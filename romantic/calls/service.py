@@ -36,6 +36,7 @@ class Ending:
     evidence_level: str | None = None
     gaps: int | None = None
     quality_score: float | None = None
+    gone: UUID | None = None  # who was banned: a receiver earns nothing, a caller pays for what was talked
 
 
 async def initiate(
@@ -228,7 +229,7 @@ async def _settlement(
 ) -> tuple[Settlement, str]:
     if call["started_at"] is None:
         return give_back(call), ending.reason if ending.reason in DECREED else "not_connected"
-    if ending.reason == "banned":
+    if ending.reason == "banned" and ending.gone == call["receiver_id"]:
         return give_back(call, seconds=seconds), ending.reason
     used = await conn.one(
         sql.count_lenient_refunds, caller_id=call["caller_id"], receiver_id=call["receiver_id"]

@@ -24,8 +24,6 @@ from romantic.settings import Settings, load_settings
 
 log = structlog.get_logger()
 
-DRAIN_SECONDS = 5.0
-DRAIN_PER_SOCKET = 0.02
 REQUEST_GRACE = 8.0
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
@@ -107,7 +105,7 @@ async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: C
     await stop.wait()
     try:
         async with asyncio.timeout(settings.shutdown_seconds):
-            await drain(app, site)
+            await drain(app, site, seconds=settings.drain_seconds)
             watch.cancel()
             await runner.cleanup()
     except TimeoutError:
@@ -132,11 +130,13 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
     return site
 
 
-async def drain(app: web.Application, site: web.BaseSite) -> None:
-    """Not ready, no new sockets, the open ones sent elsewhere; calls go on between the phones."""
+async def drain(app: web.Application, site: web.BaseSite, *, seconds: float) -> None:
+    """Not ready, no new sockets, the open ones sent elsewhere; calls go on between the phones.
+
+    The listener stays for all of `seconds`: a load balancer has to see that we are not ready.
+    """
     app[LIFECYCLE].draining = True
-    hub = app[HUB]
-    await hub.drain(min(DRAIN_SECONDS, DRAIN_PER_SOCKET * hub.count))
+    await asyncio.gather(app[HUB].drain(seconds), asyncio.sleep(seconds))
     await site.stop()
 
 

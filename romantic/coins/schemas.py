@@ -38,9 +38,7 @@ class Cursor(fields.Field[int]):
 
 
 class EntriesQuery(PageQuery):
-    transaction_type = fields.Str(
-        data_key="type", load_default=None, validate=validate.OneOf(ENTRY_TYPES)
-    )
+    transaction_type = fields.Str(data_key="type", load_default=None, validate=validate.OneOf(ENTRY_TYPES))
     cursor = Cursor(load_default=None)
 
 

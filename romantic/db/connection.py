@@ -102,17 +102,18 @@ class Connection:
     async def _execute(self, query: Query, parameters: dict[str, Any]) -> AsyncIterator[aiopg.Cursor]:
         if parameters.keys() != query.parameters:
             raise TypeError(f"{query.name} takes {sorted(query.parameters)}, got {sorted(parameters)}")
-        async with self._raw.cursor() as cursor:
-            with _translated():
+        # Reading the rows is inside as well: a server that dies now has closed the cursor.
+        with _translated():
+            async with self._raw.cursor() as cursor:
                 await cursor.execute(query.statement, _adapted(parameters), timeout=self._timeout)
-            yield cursor
+                yield cursor
 
     async def command(self, statement: str) -> str:
         """BEGIN, COMMIT, ROLLBACK: the word PostgreSQL answers."""
-        async with self._raw.cursor() as cursor:
-            with _translated():
+        with _translated():
+            async with self._raw.cursor() as cursor:
                 await cursor.execute(statement, timeout=self._timeout)
-            return str(cursor.statusmessage)
+                return str(cursor.statusmessage)
 
     @property
     def in_transaction(self) -> bool:
@@ -140,10 +141,14 @@ def _translated() -> Any:
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         # aiopg reports a statement the server cancelled as if our own task had been cancelled.
-        if isinstance(error.__context__, pg.QueryCanceledError) and task is not None and not task.cancelling():
+        if (
+            isinstance(error.__context__, pg.QueryCanceledError)
+            and task is not None
+            and not task.cancelling()
+        ):
             raise QueryTimeout("statement timeout") from None
         raise
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise QueryTimeout("no answer in time") from None
     except psycopg2.Error as error:
         raise _meaning(error) from error
@@ -208,7 +213,7 @@ class Database:
         self._pool.close()
         try:
             await asyncio.wait_for(self._pool.wait_closed(), grace)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self._pool.terminate()
             await self._pool.wait_closed()
 

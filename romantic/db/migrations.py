@@ -52,24 +52,22 @@ def migrate(
     `-- no-transaction` holds one statement and runs outside a transaction.
     """
     wanted = read_migrations(folder)
-    with closing(_connect(database_url)) as raw:
-        with raw.cursor() as cursor:
-            cursor.execute("SET statement_timeout = '15min'; SET lock_timeout = '5s'")
-            _lock(cursor, wait_seconds)
-            cursor.execute(_LEDGER)
-            missing = _missing(cursor, wanted)
-            for name in missing:
-                report(name, _apply(cursor, name, wanted[name]))
-            return missing
+    with closing(_connect(database_url)) as raw, raw.cursor() as cursor:
+        cursor.execute("SET statement_timeout = '15min'; SET lock_timeout = '5s'")
+        _lock(cursor, wait_seconds)
+        cursor.execute(_LEDGER)
+        missing = _missing(cursor, wanted)
+        for name in missing:
+            report(name, _apply(cursor, name, wanted[name]))
+        return missing
 
 
 def pending(database_url: str, *, folder: Path = MIGRATIONS) -> list[str]:
     """The names that `migrate` would apply."""
     wanted = read_migrations(folder)
-    with closing(_connect(database_url)) as raw:
-        with raw.cursor() as cursor:
-            cursor.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
-            return _missing(cursor, wanted) if cursor.fetchone()[0] else list(wanted)
+    with closing(_connect(database_url)) as raw, raw.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('schema_migrations') IS NOT NULL")
+        return _missing(cursor, wanted) if cursor.fetchone()[0] else list(wanted)
 
 
 def _connect(database_url: str) -> Any:

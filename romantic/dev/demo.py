@@ -10,7 +10,7 @@ from romantic.web import page
 sql = load_queries("dev")
 
 
-async def show(request: web.Request) -> web.Response:
+async def show(_: web.Request) -> web.Response:
     return page("demo.html", camera=True)
 
 

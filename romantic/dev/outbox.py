@@ -44,11 +44,12 @@ async def take_message(request: web.Request) -> web.Response:
 
 
 async def list_messages(request: web.Request) -> web.Response:
-    messages = [m for m in reversed(request.app[OUTBOX]) if request.query.get("to") in (None, m["to"])]
+    kept = request.app[OUTBOX]
+    messages = [m for m in reversed(kept) if request.query.get("to") in (None, m["to"])]
     return ok({"messages": messages}, "Newest first")
 
 
-async def show(request: web.Request) -> web.Response:
+async def show(_: web.Request) -> web.Response:
     return page("outbox.html")
 
 

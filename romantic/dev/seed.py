@@ -24,9 +24,19 @@ class Person:
 
 
 PEOPLE = (
-    Person("+10000000001", "Ada Lovelace", 28, "female", "Numbers, poetry and long walks.", "London", 0,
-           "Ask me about engines."),
-    Person("+10000000002", "Ben Franklin", 31, "male", "Kites, glasses and good company.", "Philadelphia", 450),
+    Person(
+        "+10000000001",
+        "Ada Lovelace",
+        28,
+        "female",
+        "Numbers, poetry and long walks.",
+        "London",
+        0,
+        "Ask me about engines.",
+    ),
+    Person(
+        "+10000000002", "Ben Franklin", 31, "male", "Kites, glasses and good company.", "Philadelphia", 450
+    ),
     Person("+10000000003", "Cleo Dubois", 26, "female", "Coffee first.", "Paris", 100),
     Person("+10000000004", "Dev Patel", 33, "male", "Runs on tea and trains.", "Mumbai", 100),
     Person("+10000000005", "Eve Stone", 24, "other", "Plants, vinyl, rain.", "Berlin", 100),

@@ -23,15 +23,15 @@ async def read_json(request: web.Request) -> dict[str, Any]:
     return parse_object(raw)
 
 
-async def read_body(request: web.Request, limit: int = JSON_LIMIT) -> bytes:
-    """The raw body, complete within the read timeout and not above `limit` bytes."""
+async def read_body(request: web.Request, limit: int = JSON_LIMIT, *, seconds: float | None = None) -> bytes:
+    """The raw body, not above `limit` bytes, complete within `seconds` or else the read timeout."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge(limit_bytes=limit)
     received = bytearray()
     try:
-        async with asyncio.timeout(request.app[SETTINGS].read_timeout_seconds):
+        async with asyncio.timeout(seconds or request.app[SETTINGS].read_timeout_seconds):
             async for chunk in request.content.iter_any():
                 received += chunk
                 if len(received) > limit:

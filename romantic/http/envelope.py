@@ -27,7 +27,11 @@ def _plain(value: Any) -> Any:
 
 def ok(data: Any = None, message: str = "") -> web.Response:
     """Success is always 200; without data the key is absent, as in the specification."""
-    body = {"success": True, "message": message} if data is None else {"success": True, "data": data, "message": message}
+    body = (
+        {"success": True, "message": message}
+        if data is None
+        else {"success": True, "data": data, "message": message}
+    )
     return respond(encode(body), 200)
 
 
@@ -43,7 +47,9 @@ def fail(error: RomanticError, request_id: str) -> web.Response:
     if error.retry_after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     return respond(
-        encode({"success": False, "message": str(error), "error": describe(error) | {"requestId": request_id}}),
+        encode(
+            {"success": False, "message": str(error), "error": describe(error) | {"requestId": request_id}}
+        ),
         error.status,
         headers,
     )

@@ -68,9 +68,7 @@ async def _look(app: web.Application, check: Check, *, needed: bool) -> str:
 
 
 async def _checks(app: web.Application) -> dict[str, str]:
-    states = await asyncio.gather(
-        *(_look(app, check, needed=needed) for check, needed in CHECKS.values())
-    )
+    states = await asyncio.gather(*(_look(app, check, needed=needed) for check, needed in CHECKS.values()))
     return dict(zip(CHECKS, states, strict=True))
 
 

@@ -46,9 +46,7 @@ async def once(
     return response
 
 
-async def _outcome(
-    request: web.Request, serve: Callable[[], Awaitable[web.StreamResponse]]
-) -> web.Response:
+async def _outcome(request: web.Request, serve: Callable[[], Awaitable[web.StreamResponse]]) -> web.Response:
     """The answer, where a refusal of the handler counts as one."""
     try:
         response = await serve()
@@ -67,9 +65,7 @@ def _replay(stored: dict[str, Any] | None, fingerprint: bytes) -> web.Response:
         raise RequestInFlight(retry_after=1)
     if bytes(stored["fingerprint"]) != fingerprint:
         raise IdempotencyKeyReused
-    return respond(
-        bytes(stored["response_body"]), stored["response_status"], {"Idempotent-Replayed": "true"}
-    )
+    return respond(bytes(stored["response_body"]), stored["response_status"], {"Idempotent-Replayed": "true"})
 
 
 def _route(request: web.Request) -> str:

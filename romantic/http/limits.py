@@ -43,6 +43,8 @@ CALLS = Limit("calls", 10, 60)
 SIGNALING = Limit("signaling", 120, 60)
 SOCKETS = Limit("sockets", 20, 60)
 MESSAGES = Limit("messages", 60, 60)
+UPLOADS = Limit("upload", 10, 60)
+MEDIA = Limit("media", 600, 60)
 LIKES = Limit("like", 200, 86_400)
 REPORTS = Limit("report", 10, 3600)
 EXPORTS = Limit("export", 5, 3600)
@@ -66,7 +68,10 @@ class Limiter:
         wait = await self._wait(limit, subject)
         if wait is not None:
             raise RateLimited(
-                retry_after=wait, headers=_headers(limit, wait), limit=limit.hits, window_seconds=limit.seconds
+                retry_after=wait,
+                headers=_headers(limit, wait),
+                limit=limit.hits,
+                window_seconds=limit.seconds,
             )
 
     async def _wait(self, limit: Limit, subject: str) -> float | None:

@@ -1,4 +1,4 @@
-"""Throws away what has served its time: codes, idempotency keys, counters."""
+"""Throws away what has served its time, and lets back in who was suspended until now."""
 
 import asyncio
 import random
@@ -15,11 +15,12 @@ log = structlog.get_logger()
 
 EVERY_SECONDS = 600.0
 
-_requests, _auth = load_queries("requests"), load_queries("auth")
+_requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
     _auth.delete_old_codes,
+    _admin.lift_suspensions,
 )
 
 

@@ -24,6 +24,7 @@ log = structlog.get_logger()
 QUEUE_FRAMES = 256
 QUEUE_BYTES = 1024 * 1024
 STUCK_SECONDS = 10.0
+BATCH = 32  # answers that may pile up while frames are read
 CLOSE_SECONDS = 3.0  # from the decision to hang up to the cut
 EXPIRY_GRACE_SECONDS = 30.0  # an expired token may still be renewed
 
@@ -162,6 +163,8 @@ class Socket:
                 self.counts["events_in"] += 1
                 self.counts["bytes_in"] += len(message.data)
                 await receive(self, message.data)
+                if len(self._queue) > BATCH:
+                    await asyncio.sleep(0)  # what is buffered is read without a pause: let the answers out
             elif message.type in (WSMsgType.PING, WSMsgType.PONG):
                 await self.take_control(message)
             elif message.type is WSMsgType.BINARY:

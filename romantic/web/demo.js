@@ -159,7 +159,7 @@ async function hangUp(reason = null) {
 }
 
 /** A call ended. Who hangs up here waits for their own answer, which knows the reason best. */
-function over(data) {
+function ended(data) {
   if (isMine(data) && !now.isLeaving) finish(data);
   else if (!now && view.state() === "elsewhere") stopRinging();
 }
@@ -246,9 +246,9 @@ function listen() {
   socket.on("incoming-call", (data) => startRinging(data, data.caller));
   socket.on("call-ringing", (data) => isMine(data) && view.put("outgoing-words", "It rings."));
   socket.on("call-accepted", (data) => isMine(data) && converse());
-  socket.on("call-ended", over);
-  socket.on("call-rejected", (data) => over({ ...data, status: "rejected", endReason: "rejected" }));
-  socket.on("call-missed", (data) => over({ ...data, status: "missed", endReason: "timeout" }));
+  socket.on("call-ended", ended);
+  socket.on("call-rejected", (data) => ended({ ...data, status: "rejected", endReason: "rejected" }));
+  socket.on("call-missed", (data) => ended({ ...data, status: "missed", endReason: "timeout" }));
   socket.on("call-cancelled", ({ callId, reason }) => {
     if (ring?.callId === callId) stopRinging(CANCELLED[reason]?.(firstName(ring.other)));
   });

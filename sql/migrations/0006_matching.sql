@@ -126,3 +126,37 @@ BEGIN
 END
 $$;
 
+
+-- Photos lie in a storage that knows no transactions. The keys here are those nobody shows: written just now
+-- (not due yet), or shown no more.
+ALTER TABLE users ADD COLUMN profile_image_key text, ADD COLUMN profile_thumbnail_url text;
+
+CREATE TABLE stray_photos (
+    key text PRIMARY KEY,
+    due_at timestamptz NOT NULL
+);
+
+CREATE INDEX stray_photos_by_due ON stray_photos (due_at);
+
+-- Whoever takes a photo away, the owner, a moderator or the end of an account, empties its URL.
+CREATE FUNCTION follow_photo() RETURNS trigger
+LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF NEW.profile_image_url IS NULL THEN
+        NEW.profile_image_key := NULL;
+        NEW.profile_thumbnail_url := NULL;
+    END IF;
+    IF NEW.profile_image_key IS DISTINCT FROM OLD.profile_image_key THEN
+        DELETE FROM stray_photos WHERE key = NEW.profile_image_key;
+        INSERT INTO stray_photos (key, due_at)
+        SELECT OLD.profile_image_key, now() WHERE OLD.profile_image_key IS NOT NULL
+        ON CONFLICT (key) DO NOTHING;
+    END IF;
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER users_photo_followed
+BEFORE UPDATE OF profile_image_url, profile_image_key ON users
+FOR EACH ROW EXECUTE FUNCTION follow_photo();

@@ -474,6 +474,13 @@ SELECT jsonb_build_object(
             SELECT * FROM user_interactions WHERE user_id = %(user_id)s ORDER BY created_at DESC LIMIT 10000
         ) AS one
     ),
+    'ratings', (
+        SELECT COALESCE(jsonb_agg(to_jsonb(one)), '[]')
+        FROM (
+            SELECT * FROM super_lover_ratings
+            WHERE rater_id = %(user_id)s ORDER BY created_at DESC LIMIT 10000
+        ) AS one
+    ),
     'reports', (
         SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'snapshot' - 'admin_notes'), '[]')
         FROM (

@@ -48,7 +48,8 @@ async def test_registering_twice_in_parallel_makes_one_user_and_one_welcome(clie
 async def test_welcome_is_paid_once_per_number_for_ever(client, outside, make_person, sql):
     person = await make_person()
     sql(
-        "UPDATE users SET status = 'deleted', deleted_at = now(), phone_number = NULL WHERE id = %s", person.id
+        "UPDATE users SET status = 'deleted', deleted_at = now(), phone_number = NULL WHERE id = %s",
+        person.id,
     )
     proof = await prove(client, outside, person.phone_number)
 

@@ -167,7 +167,17 @@ async def test_test_number_is_refused_after_its_last_day(make_client, outside):
 
 
 @pytest.mark.parametrize(
-    "number", ["", "5551234567", "+1", "+0123456789", "+1555123456789012", "+15551234567x", "+١٢٣٤٥٦٧٨٩", "+155\n51234567\0"]
+    "number",
+    [
+        "",
+        "5551234567",
+        "+1",
+        "+0123456789",
+        "+1555123456789012",
+        "+15551234567x",
+        "+١٢٣٤٥٦٧٨٩",
+        "+155\n51234567\0",
+    ],
 )
 async def test_what_is_no_number_is_refused(client, number):
     response, answer = await send(client, number)

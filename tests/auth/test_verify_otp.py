@@ -34,7 +34,9 @@ async def test_fifty_parallel_right_codes_open_exactly_one_session(client, outsi
     assert sql("SELECT count(*) FROM user_sessions WHERE phone_number = %s", number) == [(1,)]
 
 
-async def test_fifty_parallel_wrong_codes_are_judged_five_times_and_lock_the_right_one_out(client, outside, sql):
+async def test_fifty_parallel_wrong_codes_are_judged_five_times_and_lock_the_right_one_out(
+    client, outside, sql
+):
     number = new_number()
     await send(client, number)
     code = outside.code_for(number)

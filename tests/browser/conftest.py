@@ -54,11 +54,12 @@ class Site:
 
 
 @pytest.fixture
-async def site(postgres: str, valkey: str) -> AsyncIterator[Site]:
+async def site(request: pytest.FixtureRequest, postgres: str, valkey: str) -> AsyncIterator[Site]:
+    """Settings of its own by indirect parametrization."""
     port = free_port("127.0.0.1", 18080)
     url = f"http://127.0.0.1:{port}"
     stores = {"database_url": postgres, "redis_url": valkey, "whatsapp_api_base_url": f"{url}/dev/whatsapp"}
-    development = QUICK | stores | {"romantic_env": "development"}
+    development = QUICK | stores | {"romantic_env": "development"} | getattr(request, "param", {})
     settings = load_settings({"ROMANTIC_ENV": "development"}, **development)
     await seed(settings)
     app = create_app(settings)
@@ -101,7 +102,8 @@ class Tab:
         return (await self.get(testid).inner_text()).strip()
 
     async def call(self, name: str, kind: str = "video") -> None:
-        await self.page.locator(f'[data-testid="person"][data-name="{name}"]').get_by_test_id(f"call-{kind}").click()
+        card = self.page.locator(f'[data-testid="person"][data-name="{name}"]')
+        await card.get_by_test_id(f"call-{kind}").click()
 
     async def width_beyond(self) -> int:
         """By how many pixels the page is wider than its window."""
@@ -136,13 +138,13 @@ async def open_tab(browser: Browser, site: Site) -> AsyncIterator[OpenTab]:
 
 @pytest.fixture
 async def ada(open_tab: OpenTab) -> Tab:
-    tab = await open_tab("/demo?as=ada")
-    await tab.is_in("home")
-    return tab
+    return await open_tab("/demo?as=ada")
 
 
 @pytest.fixture
 async def ben(open_tab: OpenTab, ada: Tab) -> Tab:
+    """Ben, with Ada signed in as well."""
     tab = await open_tab("/demo?as=ben")
     await tab.is_in("home")
+    await ada.is_in("home")
     return tab

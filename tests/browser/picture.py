@@ -1,4 +1,6 @@
-"""Takes the picture of the README: python -m tests.browser.picture http://127.0.0.1:8080 romantic/web/demo.png
+"""Takes the picture of the README:
+
+    python -m tests.browser.picture http://127.0.0.1:8080 romantic/web/demo.png
 
 Needs a running development server and a Chromium. Both people have the drawn camera, so that the picture is
 the same on every machine.
@@ -11,7 +13,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS
 
-SIZE = {"width": 1200, "height": 700}
+SIZE = {"width": 1080, "height": 650}
 CONVERSATION_MS = 14_000  # longer than the shortest call that is billed
 OPEN_EYES = "() => performance.now() / 1000 % 4 > 1"
 

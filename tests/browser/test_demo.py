@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from romantic.calls.live import LIVE
 from romantic.realtime import HUB
 from romantic.realtime.events import CloseCode
 from tests.browser.conftest import OpenTab, Site, Tab
@@ -49,6 +50,11 @@ async def meet(caller: Tab, receiver: Tab, kind: str = "video") -> None:
         await expect(tab.get("meter")).to_have_attribute("data-state", "billing")
 
 
+async def coins_of(tab: Tab) -> list[str]:
+    """Spent, earned and refunded, as the end card has them."""
+    return [await tab.text(f"end-{what}") for what in ("spent", "earned", "refunded")]
+
+
 async def test_two_tabs_hold_a_video_call_and_see_each_other(ada: Tab, ben: Tab) -> None:
     await meet(ben, ada)
 
@@ -56,7 +62,9 @@ async def test_two_tabs_hold_a_video_call_and_see_each_other(ada: Tab, ben: Tab)
         await plays_on(tab)
         await expect(tab.get("evidence")).to_have_attribute("data-state", "E2")
         await expect(tab.get("path")).to_have_attribute("data-state", "connected")
-        await expect(tab.get("path-pair")).to_have_attribute("data-pair", re.compile(r"^(host|prflx)/(host|prflx)$"))
+        await expect(tab.get("path-pair")).to_have_attribute(
+            "data-pair", re.compile(r"^(host|prflx)/(host|prflx)$")
+        )
         await expect(tab.get("path-rtt")).to_have_text(re.compile(r"^\d+(\.\d)? ms$"))
         await expect(tab.get("path-picture")).to_have_text(re.compile(r"^\d+×\d+, \d+ fps$"))
         await expect(tab.get("beats")).to_have_text(re.compile(r"over UDP$"))
@@ -72,7 +80,7 @@ async def test_both_see_one_bill_at_the_end(ada: Tab, ben: Tab) -> None:
     for tab in (ada, ben):
         await tab.is_in("ended")
         await expect(tab.get("entry")).to_have_count(1)
-        assert [await tab.text(f"end-{what}") for what in ("spent", "earned", "refunded")] == ["50", "25", "0"]
+        assert await coins_of(tab) == ["50", "25", "0"]
         seconds.append(await tab.get("end-duration").get_attribute("data-seconds"))
     assert seconds[0] == seconds[1]
     assert int(seconds[0] or 0) >= 1
@@ -93,7 +101,7 @@ async def test_a_declined_call_gives_every_coin_back(ada: Tab, ben: Tab) -> None
     await ben.is_in("ended")
     await ada.is_in("home")
     assert await ben.text("end-why") == "Ada declined. Every coin came back."
-    assert [await ben.text(f"end-{what}") for what in ("spent", "earned", "refunded")] == ["0", "0", "50"]
+    assert await coins_of(ben) == ["0", "0", "50"]
     await expect(ben.get("entry")).to_have_count(2)
     await expect(ben.get("balance")).to_have_text("500 coins")
 
@@ -109,7 +117,9 @@ async def test_a_call_cancelled_while_it_rings_stops_ringing(ada: Tab, ben: Tab)
     await expect(ben.get("balance")).to_have_text("500 coins")
 
 
-async def test_answering_in_one_tab_stops_the_ringing_in_another(open_tab: OpenTab, ada: Tab, ben: Tab) -> None:
+async def test_answering_in_one_tab_stops_the_ringing_in_another(
+    open_tab: OpenTab, ada: Tab, ben: Tab
+) -> None:
     other = await open_tab("/demo?as=ada")
     await other.is_in("home")
     await ben.call("ada")
@@ -124,17 +134,37 @@ async def test_answering_in_one_tab_stops_the_ringing_in_another(open_tab: OpenT
 
 async def test_a_lost_socket_comes_back_and_the_call_goes_on(site: Site, ada: Tab, ben: Tab) -> None:
     await meet(ben, ada)
-    await expect(ben.get("path")).to_have_attribute("data-state", "connected")
+    await plays_on(ben)
 
-    for sockets in list(site.app[HUB]._by_user.values()):
-        for socket in list(sockets):
-            socket.close(CloseCode.RECONNECT)
+    for live in site.app[LIVE]:
+        for party in live.parties:
+            for socket in site.app[HUB].sockets_of(party):
+                socket.close(CloseCode.RECONNECT)
 
     for tab in (ada, ben):
+        await expect(tab.get("log").locator("li.in b", has_text="ready")).to_have_count(2)
         await expect(tab.get("socket")).to_have_attribute("data-state", "open")
         await plays_on(tab)
     await ada.get("hang-up").click()
     await ben.is_in("ended")
+
+
+@pytest.mark.parametrize("site", [{"rtc_max_peers": 0}], indirect=True)
+async def test_where_no_channel_comes_up_the_beats_go_over_the_socket(ada: Tab, ben: Tab) -> None:
+    await meet(ben, ada, "audio")
+
+    for tab in (ada, ben):
+        await expect(tab.get("beats")).to_have_text(re.compile(r"over the socket$"))
+        await expect(tab.get("evidence")).to_have_attribute("data-state", "E2")
+
+
+@pytest.mark.parametrize("site", [{"jwt_access_ttl": 61}], indirect=True)
+async def test_an_expiring_token_is_renewed_on_the_same_socket(ada: Tab) -> None:
+    await ada.is_in("home")
+
+    await expect(ada.get("log").locator("li.in b", has_text="token-expiring")).to_have_count(1)
+    await expect(ada.get("log").locator("li.out b", has_text="auth")).to_have_count(1)
+    await expect(ada.get("socket")).to_have_attribute("data-state", "open")
 
 
 async def test_a_reload_finds_its_way_back_into_the_call(ada: Tab, ben: Tab) -> None:

@@ -1,4 +1,4 @@
-"""run.py serve in production: stores of its own choice, no development, one sentence for what it cannot have."""
+"""run.py serve in production: the stores it was given, nothing of development, one sentence for a refusal."""
 
 import json
 import socket
@@ -12,7 +12,12 @@ from tests.cli.runs import RUN, Place, Server
 #: run.py, and at its end on stderr what it has imported of romantic.dev.
 WITNESS = """
 import atexit, runpy, sys
-atexit.register(lambda: print("IMPORTED", [name for name in sys.modules if ".dev" in name], file=sys.stderr))
+
+def testify():
+    print("IMPORTED", [name for name in sys.modules if name.startswith("romantic.dev")], file=sys.stderr)
+
+atexit.register(testify)
+sys.path.insert(0, {root!r})
 sys.argv = [{run!r}, "serve"]
 runpy.run_path({run!r}, run_name="__main__")
 """
@@ -25,7 +30,7 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 @pytest.fixture(scope="module")
-def variables(postgres: str, valkey: str) -> dict[str, str]:
+def variables(postgres: str, valkey: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a production server is given, on the stores of the tests."""
     return {
         "ROMANTIC_ENV": "production",
@@ -33,8 +38,11 @@ def variables(postgres: str, valkey: str) -> dict[str, str]:
         "REDIS_URL": valkey,
         "HOST": "127.0.0.1",
         "PORT": str(free_port(socket.SOCK_STREAM)),
+        "DRAIN_SECONDS": "0",
         "RTC_UDP_HOST": "127.0.0.1",
         "RTC_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
+        "STORAGE": "disk",
+        "MEDIA_DIR": str(tmp_path_factory.mktemp("media")),
         "PUBLIC_BASE_URL": "https://api.example",
         "CORS_ORIGINS": "https://app.example",
         "JWT_SECRET": "k1:a-signing-secret-of-this-test-with-more-than-32-characters",
@@ -51,7 +59,7 @@ def server(
 ) -> Server:
     """One that runs for all tests here, and says at its end what it had imported."""
     witness = tmp_path_factory.mktemp("witness") / "run.py"
-    witness.write_text(WITNESS.format(run=str(RUN)))
+    witness.write_text(WITNESS.format(run=str(RUN), root=str(RUN.parent)))
     server = start_for_all(witness, **variables)
     server.ready()
     return server

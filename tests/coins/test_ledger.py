@@ -15,7 +15,12 @@ from romantic.errors import IdempotencyKeyReused
 async def add(database, person, *, kind="spend", amount=1, key=None):
     async with database.connection() as conn:
         return await service.add_entry(
-            conn, user_id=person.id, entry_type=kind, amount=amount, key=key or str(uuid4()), description="test"
+            conn,
+            user_id=person.id,
+            entry_type=kind,
+            amount=amount,
+            key=key or str(uuid4()),
+            description="test",
         )
 
 

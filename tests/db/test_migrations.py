@@ -115,7 +115,10 @@ def test_process_killed_in_the_middle_is_continued_by_the_next(fresh, folder):
     slow = folder / f"{number:04d}_slow.sql"
     slow.write_text("CREATE TABLE slow (id int); SELECT pg_sleep(30);")
     process = start(fresh, folder)
-    wait_for(fresh, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(30)%%' AND wait_event = 'PgSleep'")
+    wait_for(
+        fresh,
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(30)%%' AND wait_event = 'PgSleep'",
+    )
     process.kill()
     process.wait()
     ask(fresh, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
@@ -149,6 +152,8 @@ def test_database_that_is_not_there_is_a_fault_without_a_traceback(tmp_path):
 def test_file_outside_a_transaction_holds_one_statement(fresh, folder):
     number = len(read_migrations()) + 1
     index = folder / f"{number:04d}_index.sql"
-    index.write_text("-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS by_name ON users (full_name);")
+    index.write_text(
+        "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS by_name ON users (full_name);"
+    )
 
     assert migrate(fresh, folder=folder)[-1] == index.stem

@@ -32,7 +32,9 @@ async def test_only_the_demo_may_ask_for_the_camera(client):
     assert outbox.headers["Permissions-Policy"] == "camera=(), microphone=()"
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "..%2Fapp.py", "%2e%2e%2fapp.py", "demo.png", "none.js", "%00.js"])
+@pytest.mark.parametrize(
+    "name", ["__init__.py", "..%2Fapp.py", "%2e%2e%2fapp.py", "demo.png", "none.js", "%00.js"]
+)
 async def test_assets_are_the_pages_own_files_and_nothing_else(client, name):
     response = await client.get(f"/web/{name}")
 
@@ -49,7 +51,9 @@ async def test_only_people_with_a_test_number_come_with_their_code(client):
     assert [person["code"] for person in people] == ["000000", None, None, None, None]
 
 
-@pytest.mark.parametrize("path", ["/demo", "/dev/people.json", "/dev/outbox", "/dev/outbox.json", "/web/demo.js"])
+@pytest.mark.parametrize(
+    "path", ["/demo", "/dev/people.json", "/dev/outbox", "/dev/outbox.json", "/web/demo.js"]
+)
 async def test_none_of_it_exists_outside_development(make_client: MakeApp, path):
     client = await make_client(romantic_env="test")
 

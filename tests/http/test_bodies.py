@@ -175,7 +175,9 @@ async def test_other_method_is_a_405_that_names_the_right_one(client, method):
     assert (response.status, response.headers["Allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/nothing", "/api/auth/login/", "//", "/%2e%2e/etc/passwd", "/%ff", "/%00"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/nothing", "/api/auth/login/", "//", "/%2e%2e/etc/passwd", "/%ff", "/%00"]
+)
 async def test_unknown_path_is_a_404_in_the_envelope(client, path):
     response = await client.get(path)
 

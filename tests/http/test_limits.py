@@ -78,7 +78,8 @@ async def test_nodes_count_together(make_client, make_person):
     person = await make_person(at=nodes[0])
 
     answers = [
-        await nodes[n % 2].post("/api/coins/spend", json={}, headers=person.auth) for n in range(MONEY.hits + 4)
+        await nodes[n % 2].post("/api/coins/spend", json={}, headers=person.auth)
+        for n in range(MONEY.hits + 4)
     ]
 
     assert [response.status for response in answers] == [400] * MONEY.hits + [429] * 4
@@ -97,7 +98,9 @@ async def test_without_a_user_the_address_is_counted(make_client, path, limit):
 
 
 async def test_classes_are_those_of_the_contract():
-    classes = {(limit.name, limit.hits, limit.seconds) for limit in (AUTH, READ, WRITE, MONEY, OTP_SEND, OTP_VERIFY)}
+    classes = {
+        (limit.name, limit.hits, limit.seconds) for limit in (AUTH, READ, WRITE, MONEY, OTP_SEND, OTP_VERIFY)
+    }
 
     assert classes == {
         ("auth", 20, 60), ("read", 120, 60), ("write", 60, 60), ("money", 20, 60),
@@ -107,7 +110,11 @@ async def test_classes_are_those_of_the_contract():
 
 def test_what_guards_money_codes_and_tokens_is_closed():
     """Without Redis these are counted in PostgreSQL rather than by each process alone."""
-    guarded = [route for route in ROUTES if route.path.startswith(("/api/auth", "/api/coins")) and route.method == "POST"]
+    guarded = [
+        route
+        for route in ROUTES
+        if route.path.startswith(("/api/auth", "/api/coins")) and route.method == "POST"
+    ]
 
     assert not [route.path for route in guarded if not route.limit.closed]
 
@@ -168,7 +175,9 @@ async def test_ipv4_callers_of_a_dual_stack_socket_are_not_one_household(make_cl
     assert (same.status, other.status) == (429, 400)
 
 
-@pytest.mark.parametrize("address", ["", "unknown", "x" * 5000, "1.2.3.4:80", ",,,", "127.0.0.1, 127.0.0.1", "\udcff"])
+@pytest.mark.parametrize(
+    "address", ["", "unknown", "x" * 5000, "1.2.3.4:80", ",,,", "127.0.0.1, 127.0.0.1", "\udcff"]
+)
 async def test_forwarded_nonsense_is_no_fault_of_ours(make_client, make_person, address):
     client = await make_client(**LIMITED, trusted_proxies="127.0.0.0/8")
     person = await make_person(at=client)

@@ -87,7 +87,7 @@ async def test_nothing_given_changes_nothing(make_person, body):
         ({"app": {"language": "EN"}}, "app.language"),
         ({"app": {"language": "en\n"}}, "app.language"),
         ({"app": None}, "app"),
-        ({"app": []}, "app"),
+        ({"app": []}, "app._schema"),
     ],
     ids=str,
 )
@@ -98,7 +98,7 @@ async def test_anything_else_is_refused_by_name_and_changes_nothing(make_person,
 
     error = (await response.json())["error"]
     assert (response.status, error["code"]) == (400, "VALIDATION_ERROR")
-    assert [fault["path"] for fault in error["fields"]] in ([path], [f"{path}._schema"])
+    assert [fault["path"] for fault in error["fields"]] == [path]
     assert await ann.data(PATH) == DEFAULTS
 
 

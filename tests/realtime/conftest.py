@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 from aiohttp import ClientWebSocketResponse
@@ -60,10 +61,4 @@ def from_a_fresh_address() -> dict[str, str]:
 
 def socket_of(phone: Phone, client: Client) -> Any:
     """The server's end of a phone's only socket."""
-    return next(s for s in client.app[HUB]._by_user[_uuid(phone.person.id)] if s.closed_by is None)
-
-
-def _uuid(text: Any) -> Any:
-    from uuid import UUID
-
-    return UUID(str(text))
+    return next(iter(client.app[HUB].sockets_of(UUID(str(phone.person.id)))))

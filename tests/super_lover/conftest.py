@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.phone import PATIENCE, Person
+from tests.conftest import MakeApp
+from tests.phone import PATIENCE, Client, Person
 
 Sql = Callable[..., list[tuple[Any, ...]]]
 
@@ -80,6 +81,14 @@ def add_entry(
         """,
         person.id, kind, amount, reference, reference_id, f"past:{next(_keys)}", ago,
     )  # fmt: skip
+
+
+@pytest.fixture
+async def patient(make_client: MakeApp) -> Client:
+    """An application that waits for its database, however busy the machine: crowds want all their answers."""
+    return await make_client(
+        database_acquire_seconds=30, database_lock_seconds=30, database_statement_seconds=30
+    )
 
 
 async def put(person: Person, path: str, body: Any) -> Any:

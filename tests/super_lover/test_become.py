@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.super_lover.conftest import refusal
 
@@ -35,8 +36,8 @@ async def test_the_fee_is_taken_and_the_real_balance_returned(make_person, sql):
     assert await ann.balance() == 200
 
 
-async def test_twenty_tries_at_once_are_charged_once(make_person, sql):
-    ann = await make_person(coins=5000)
+async def test_twenty_tries_at_once_are_charged_once(make_person, patient, sql):
+    ann = await make_person(coins=5000, at=patient)
 
     responses = await asyncio.gather(*(ann.post("/api/super-lover/become", BODY) for _ in range(20)))
 
@@ -103,6 +104,18 @@ async def test_every_phone_is_told_the_new_balance(make_person, connect):
         "referenceType": "super_lover",
         "referenceId": ann.id,
     }
+
+
+async def test_the_entry_is_logged_once_it_stands(make_person):
+    ann = await make_person(coins=1500)
+
+    with capture_logs() as logs:
+        await ann.post("/api/super-lover/become", BODY)
+        await ann.post("/api/super-lover/become", BODY)
+
+    (line,) = [line for line in logs if line["event"] == "ledger.entry"]
+    assert (line["user_id"], line["amount"], line["balance_after"]) == (ann.id, -1000, 500)
+    assert line["idempotency_key"] == f"superlover:{ann.id}"
 
 
 async def test_a_refused_try_tells_nobody(make_person, connect):

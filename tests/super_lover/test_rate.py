@@ -199,9 +199,10 @@ async def test_both_fields_are_required(ann, bob, field):
     assert [(fault["path"], fault["code"]) for fault in error["fields"]] == [(field, "required")]
 
 
-async def test_fifty_ratings_at_once_give_the_exact_average(ann, make_person, had_call, sql):
+async def test_fifty_ratings_at_once_give_the_exact_average(make_person, patient, had_call, sql):
     dice = random.Random(7)
-    callers = [await make_person(f"Bob {number}") for number in range(5)]
+    ann = await make_person("Ann", super_lover=True, at=patient)
+    callers = [await make_person(f"Bob {number}", at=patient) for number in range(5)]
     for caller in callers:
         for _ in range(10):
             had_call(caller, ann, ago=f"{dice.randrange(1, 100)} minutes")
@@ -220,7 +221,8 @@ async def test_fifty_ratings_at_once_give_the_exact_average(ann, make_person, ha
     assert (await ann.data("/api/super-lover/stats"))["rating"] == float(average(ratings))
 
 
-async def test_one_call_rated_ten_times_at_once_counts_once(ann, bob, had_call, sql):
+async def test_one_call_rated_ten_times_at_once_counts_once(ann, make_person, patient, had_call, sql):
+    bob = await make_person("Bob", at=patient)
     call_id = had_call(bob, ann)
 
     responses = await asyncio.gather(*(bob.post(PATH, about(ann, 3, callId=call_id)) for _ in range(10)))

@@ -48,7 +48,7 @@ async def test_other_values_are_refused(make_person, body):
 @pytest.mark.parametrize(
     ("is_online", "away", "shown"),
     [
-        (False, "14 minutes 50 seconds", "ready"),
+        (False, "14 minutes", "ready"),
         (False, "15 minutes 1 second", "offline"),
         (True, "3 hours", "ready"),
     ],

@@ -1,0 +1,170 @@
+"""Where files are kept: a folder, or a bucket of S3 or its like. Keys are ours, never a client's words."""
+
+import asyncio
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from aiohttp import web
+
+from romantic.settings import SETTINGS, Settings
+
+DEADLINE_SECONDS = 10.0
+TRIES = 2
+#: A key stands for the same bytes for ever.
+CACHE_CONTROL = "public, max-age=31536000, immutable"
+
+
+class StorageAway(Exception):
+    """The storage did not do it in time; the text is for operators."""
+
+
+class Storage(Protocol):
+    """Files by key. What comes back from `put` is kept; `put` and `delete` raise StorageAway."""
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None: ...
+
+    async def delete(self, key: str) -> None:
+        """Also when there is none."""
+        ...
+
+    def url(self, key: str) -> str:
+        """Where anybody who knows the key gets the file."""
+        ...
+
+
+class Disk:
+    """A folder; this server hands the files out itself, unless a CDN does."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        self._folder = folder.resolve()
+        self._base_url = base_url.rstrip("/")
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:  # noqa: ARG002 - told by the key
+        await self._run(_write, self._path(key), body)
+
+    async def delete(self, key: str) -> None:
+        await self._run(lambda path: path.unlink(missing_ok=True), self._path(key))
+
+    async def find(self, key: str) -> bytes | None:
+        try:
+            return await asyncio.to_thread(self._path(key).read_bytes)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return None
+
+    def url(self, key: str) -> str:
+        return f"{self._base_url}/{quote(key)}"
+
+    def _path(self, key: str) -> Path:
+        path = (self._folder / key).resolve()
+        if not path.is_relative_to(self._folder):
+            raise ValueError("a key that leads out of the folder")
+        return path
+
+    async def _run(self, work: Any, *arguments: Any) -> None:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await asyncio.to_thread(work, *arguments)
+        except OSError as error:  # a TimeoutError is one
+            raise StorageAway(type(error).__name__) from error
+
+
+def _write(path: Path, body: bytes) -> None:
+    """All of it under its name, or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(body)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+class S3:
+    """A bucket. The client is made once: making one reads megabytes of JSON."""
+
+    def __init__(self, client: Any, settings: Settings) -> None:
+        self._client = client
+        self._bucket = settings.s3_bucket
+        self._base_url = settings.cdn_base_url.rstrip("/") or _bucket_url(settings)
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        await self._ask(
+            self._client.put_object, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL
+        )
+
+    async def delete(self, key: str) -> None:
+        await self._ask(self._client.delete_object, Key=key)
+
+    def url(self, key: str) -> str:
+        return f"{self._base_url}/{quote(key)}"
+
+    async def _ask(self, method: Any, **arguments: Any) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                await method(Bucket=self._bucket, **arguments)
+        except ClientError as error:
+            raise StorageAway(f"S3 {error.response.get('Error', {}).get('Code')}") from error
+        except (BotoCoreError, OSError) as error:
+            raise StorageAway(type(error).__name__) from error
+
+
+def _endpoint(settings: Settings) -> str:
+    return (settings.aws_endpoint_url_s3 or settings.aws_endpoint_url).rstrip("/")
+
+
+def _bucket_url(settings: Settings) -> str:
+    if endpoint := _endpoint(settings):
+        return f"{endpoint}/{settings.s3_bucket}"
+    return f"https://{settings.s3_bucket}.s3.{settings.aws_region}.amazonaws.com"
+
+
+@asynccontextmanager
+async def _s3(settings: Settings) -> AsyncIterator[S3]:
+    # Imported where it is wanted: it costs half a second and thirty megabytes.
+    from aiobotocore.config import AioConfig
+    from aiobotocore.session import get_session
+
+    config = AioConfig(
+        connect_timeout=3,
+        read_timeout=DEADLINE_SECONDS / TRIES,
+        retries={"total_max_attempts": TRIES, "mode": "standard"},
+        max_pool_connections=20,
+        signature_version="s3v4",
+        # Look-alikes know neither host names per bucket nor the newer checksums.
+        s3={"addressing_style": "path" if _endpoint(settings) else "auto"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    async with get_session().create_client(
+        "s3",
+        region_name=settings.aws_region,
+        endpoint_url=_endpoint(settings) or None,
+        aws_access_key_id=settings.aws_access_key_id or None,
+        aws_secret_access_key=settings.aws_secret_access_key or None,
+        aws_session_token=settings.aws_session_token or None,
+        config=config,
+    ) as client:
+        yield S3(client, settings)
+
+
+STORAGE = web.AppKey[Storage]("STORAGE")
+
+
+async def storage(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    async with AsyncExitStack() as stack:
+        if settings.storage == "s3":
+            app[STORAGE] = await stack.enter_async_context(_s3(settings))
+        else:
+            folder = settings.media_dir or stack.enter_context(tempfile.TemporaryDirectory())
+            base_url = settings.cdn_base_url or f"{settings.public_base_url}/media"
+            app[STORAGE] = Disk(Path(folder), base_url)
+        yield

@@ -1,0 +1,10 @@
+"""Why a picture is not taken, where the common refusals do not say it."""
+
+from romantic.errors import RomanticError
+
+
+class InvalidImage(RomanticError):
+    """The file begins like a picture and cannot be shown: truncated, damaged, tiny, or made to wear us out."""
+
+    code = "INVALID_IMAGE"
+    message = "This picture cannot be read."

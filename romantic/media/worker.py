@@ -1,0 +1,52 @@
+"""The process that decodes: jobs come on stdin, answers leave on stdout, and it ends when its server does."""
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import BinaryIO
+
+from romantic.errors import RomanticError
+from romantic.media import frames
+from romantic.media.images import encode
+
+#: What 40 million pixels need at most (WebP, whose decoder holds its canvas three times), and a fifth more.
+MEMORY_BYTES = 1024 * 1024 * 1024
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server says when
+    _restrict()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints must not look like an answer
+    while (body := _job(sys.stdin.buffer)) is not None:
+        answers.write(_answer(body))
+        answers.flush()
+
+
+def _restrict() -> None:
+    with suppress(ImportError, ValueError, OSError):  # not every system has such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        os.nice(5)  # the event loop goes first
+
+
+def _job(jobs: BinaryIO) -> bytes | None:
+    header = jobs.read(frames.JOB.size)
+    if len(header) < frames.JOB.size:
+        return None
+    (length,) = frames.JOB.unpack(header)
+    body = jobs.read(length)
+    return body if len(body) == length else None
+
+
+def _answer(body: bytes) -> bytes:
+    try:
+        return frames.accepted(encode(body))
+    except RomanticError as refusal:
+        return frames.refused(refusal)
+
+
+if __name__ == "__main__":
+    main()

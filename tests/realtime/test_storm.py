@@ -1,0 +1,97 @@
+"""Bad weather: noise on some sockets beside healthy ones, and phones that come and go without a word."""
+
+import asyncio
+import random
+from contextlib import suppress
+from uuid import uuid4
+
+import orjson
+import psutil
+import pytest
+from aiohttp import ClientConnectionError
+
+from romantic.app import EVENTS
+from romantic.realtime import HUB
+from tests.calls.stage import until
+
+NAMES = [event.name for event in EVENTS] + ["nonsense", "", "ready", "__class__"]
+KEYS = ("roomId", "callId", "userId", "targetUserId", "offer", "answer", "candidate", "sdp", "n", "sample", "token")
+
+
+def noise(rng):
+    """Some value of any type."""
+    leaf = (None, True, -1, 2**63, 1.5, "", "x" * 3000, "room_", f"room_{uuid4()}", str(uuid4()), "\u202e", "'; --")
+    value = rng.choice(leaf)
+    return rng.choice((value, value, [value], {"sdp": value}, {"type": "offer", "sdp": value}))
+
+
+def frame(rng):
+    """Mostly well-formed nonsense; one in fifty is not even JSON."""
+    if rng.random() < 0.02:
+        return rng.choice(("{", "[]", "\x00", "nul", '{"event":', '{"event":"ping","id":{}}'))
+    data = {key: noise(rng) for key in rng.sample(KEYS, rng.randrange(5))}
+    return orjson.dumps({"event": rng.choice(NAMES), "data": data, "id": rng.choice((1, "a", None))}).decode()
+
+
+async def rave(client, person, *, seed, frames):
+    """Send noise, come back when hung up on; every error code that was heard."""
+    rng, codes, left = random.Random(seed), set(), frames
+    while left > 0:
+        ws = await client.ws_connect("/ws", headers=person.auth)
+        listening = asyncio.create_task(listen(ws, codes))
+        with suppress(ClientConnectionError):
+            while left > 0 and not ws.closed:
+                left -= 1
+                await ws.send_str(frame(rng))
+        await ws.close()
+        await listening
+    return codes
+
+
+async def listen(ws, codes):
+    async for message in ws:
+        codes.add(orjson.loads(message.data)["data"].get("code"))
+
+
+async def test_ten_thousand_bad_frames_disturb_nobody(client, make_person, connect):
+    ravers = [await make_person() for _ in range(5)]
+    healthy = [await connect(await make_person()) for _ in range(5)]
+    raves = [
+        asyncio.create_task(rave(client, person, seed=seed, frames=2000)) for seed, person in enumerate(ravers)
+    ]
+
+    answers = []
+    while not all(each.done() for each in raves):
+        answers += await asyncio.gather(*(phone.ask("app-state", state="background") for phone in healthy))
+    codes = set().union(*await asyncio.gather(*raves))
+
+    assert len(answers) > 50
+    assert all(answer == {} for answer in answers)
+    assert {"BAD_FRAME", "UNKNOWN_EVENT", "VALIDATION_ERROR", "NOT_IN_CALL"} <= codes
+    assert "INTERNAL" not in codes
+
+
+async def come_and_go(client, person, times):
+    """Connect, and vanish without a close frame; every third time before signing in."""
+    for n in range(times):
+        ws = await client.ws_connect("/ws", headers=person.auth if n % 3 else {})
+        if n % 3:
+            assert (await ws.receive_json())["event"] == "ready"
+        ws._response.connection.transport.abort()
+
+
+@pytest.mark.slow
+async def test_reconnect_storm_leaves_nothing_behind(make_client, make_person):
+    host = await make_client(ws_max_sockets=100)
+    people = [await make_person(at=host) for _ in range(5)]
+    await come_and_go(host, people[0], 3)
+    hub, process = host.app[HUB], psutil.Process()
+    await until(lambda: hub.count == 0)
+    tasks, files = len(asyncio.all_tasks()), process.num_fds()
+
+    await asyncio.gather(*(come_and_go(host, person, 10) for person in people * 20))
+
+    await until(lambda: hub.count == 0)
+    await until(lambda: len(asyncio.all_tasks()) <= tasks)
+    await until(lambda: process.num_fds() <= files + 10)  # the pool of the database may have grown
+    assert (hub._by_user, hub._next_ping) == ({}, {})
