@@ -1,4 +1,4 @@
-"""Redis (or Valkey): one client per process behind a breaker, and a subscription that says when it lost messages."""
+"""Redis (or Valkey): one client per process behind a breaker, a subscription that says when it was lost."""
 
 import asyncio
 import time
@@ -74,7 +74,7 @@ class RedisClient:
     async def take(self, key: str) -> str | None:
         """The value, which nobody can take again."""
         value = await self.guarded(lambda: self._client.getdel(key))
-        return value.decode() if value is not None else None
+        return value.decode() if isinstance(value, bytes) else value
 
     async def publish(self, channel: str, message: str) -> None:
         await self.guarded(lambda: self._client.publish(channel, message))
@@ -83,7 +83,7 @@ class RedisClient:
         return RedisStorage(
             f"async+{self._url}" if not self._url.startswith("unix") else f"async+redis+{self._url}",
             implementation="redispy",
-            connection_pool=self._pool,
+            connection_pool=self._pool,  # type: ignore[arg-type]
         )
 
     async def listen(self, channel: str, *, lost: Callable[[], None]) -> AsyncIterator[str]:

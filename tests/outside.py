@@ -1,4 +1,4 @@
-"""The outside world as one small HTTP server: WhatsApp as its Graph API answers, with switches for its bad days."""
+"""The outside world as one small HTTP server: WhatsApp's Graph API, with switches for its bad days."""
 
 import asyncio
 import json

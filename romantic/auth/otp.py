@@ -1,4 +1,4 @@
-"""One-time codes: how they are made, limited, kept and checked (NIST SP 800-63B-4, OWASP ASVS 5 chapter 6)."""
+"""One-time codes: how they are made, limited, kept and checked (NIST SP 800-63B-4, OWASP ASVS 5)."""
 
 import hashlib
 import hmac

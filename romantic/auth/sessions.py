@@ -1,4 +1,4 @@
-"""Sessions as a process sees them: PostgreSQL is the truth, remembered briefly, forgotten at once on revocation."""
+"""Sessions as a process sees them: PostgreSQL is the truth, remembered briefly, forgotten on revocation."""
 
 import time
 from collections.abc import AsyncIterator, Callable

@@ -23,7 +23,7 @@ class SpendBody(Schema):
 class Cursor(fields.Field[int]):
     """An opaque place in a list: the sequence number of the last row seen."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> int:  # noqa: ARG002
         try:
             seq = int(base64.urlsafe_b64decode(str(value)).decode())
         except (ValueError, binascii.Error):

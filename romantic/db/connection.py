@@ -1,4 +1,4 @@
-"""The pool, and a connection with one verb per shape of answer. The only module that knows aiopg and psycopg2."""
+"""The pool, and a connection with one verb per shape of answer. The only module that knows the driver."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from romantic.settings import SETTINGS, Settings
 
 Row = dict[str, Any]
 
-psycopg2.extras.register_uuid()
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 
 
 class _Readiness:
@@ -38,7 +38,7 @@ class _Readiness:
         return [], [], []
 
 
-aiopg.connection.select = _Readiness
+aiopg.connection.select = _Readiness  # type: ignore[attr-defined, assignment]
 
 
 class DatabaseBusy(Exception):
@@ -76,7 +76,7 @@ class Connection:
     async def all(self, query: Query, **parameters: Any) -> list[Row]:
         """Every row."""
         async with self._execute(query, parameters) as cursor:
-            names = [column.name for column in cursor.description]
+            names = [column.name for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in await cursor.fetchall()]
 
     async def one(self, query: Query, **parameters: Any) -> Row | None:
@@ -85,7 +85,7 @@ class Connection:
             row = await cursor.fetchone()
             if row is None:
                 return None
-            return dict(zip([column.name for column in cursor.description], row, strict=True))
+            return dict(zip([column.name for column in cursor.description or ()], row, strict=True))
 
     async def value(self, query: Query, **parameters: Any) -> Any:
         """The first column of the first row, or None."""

@@ -1,4 +1,4 @@
-"""Migrations: sql/migrations/NNNN_name.sql, applied in order under an advisory lock, never edited once applied."""
+"""Migrations: sql/migrations/NNNN_name.sql, in order, under an advisory lock, never edited once applied."""
 
 import hashlib
 import re
@@ -44,7 +44,7 @@ def migrate(
     *,
     folder: Path = MIGRATIONS,
     wait_seconds: float = 60.0,
-    report: Callable[[str, float], None] = lambda name, seconds: None,
+    report: Callable[[str, float], None] = lambda _name, _seconds: None,
 ) -> list[str]:
     """Bring the database to the newest migration and return the names applied.
 

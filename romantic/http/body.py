@@ -42,7 +42,7 @@ async def read_body(request: web.Request, limit: int = JSON_LIMIT, *, seconds: f
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """One JSON object without duplicate keys, NUL characters, NaN or lone surrogates (RFC 8259, I-JSON RFC 7493)."""
+    """One JSON object without duplicate keys, NUL, NaN or lone surrogates (RFC 8259, I-JSON RFC 7493)."""
     try:
         orjson.loads(raw)
         value = json.loads(raw, object_pairs_hook=_pairs)

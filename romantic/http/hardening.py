@@ -28,11 +28,11 @@ RUNNER_OPTIONS: dict[str, Any] = {
 
 
 def _answer_in_envelope(
-    self: RequestHandler,  # type: ignore[type-arg]
+    _handler: RequestHandler,
     request: web.BaseRequest,
     status: int = 500,
     exc: BaseException | None = None,
-    message: str | None = None,
+    message: str | None = None,  # noqa: ARG001
 ) -> web.StreamResponse:
     """Replaces RequestHandler.handle_error, which answers what is not HTTP with a bare page."""
     if request.writer.output_size > 0:
@@ -60,7 +60,7 @@ def _named(status: int) -> RomanticError:
     return PayloadTooLarge() if status == 413 else BadRequest("This is not a well-formed HTTP request.")
 
 
-RequestHandler.handle_error = _answer_in_envelope  # type: ignore[method-assign]
+RequestHandler.handle_error = _answer_in_envelope  # type: ignore[method-assign, assignment]
 
 _continue = web_urldispatcher._default_expect_handler
 
@@ -84,7 +84,7 @@ class SlowHeaderWatch:
     def __init__(self, server: web.Server, seconds: float) -> None:
         self._server = server
         self._seconds = seconds
-        self._since: dict[RequestHandler, float] = {}  # type: ignore[type-arg]
+        self._since: dict[RequestHandler, float] = {}
 
     async def run(self) -> None:
         while True:

@@ -72,7 +72,7 @@ async def _checks(app: web.Application) -> dict[str, str]:
     return dict(zip(CHECKS, states, strict=True))
 
 
-async def live(request: web.Request) -> web.Response:
+async def live(_request: web.Request) -> web.Response:
     """The event loop turns; nothing else is asked."""
     return ok({"status": "ok"}, "Alive")
 
@@ -100,7 +100,7 @@ async def health(request: web.Request) -> web.Response:
     return ok(data, "Health")
 
 
-async def version(request: web.Request) -> web.Response:
+async def version(_request: web.Request) -> web.Response:
     return ok({"version": __version__}, "Version")
 
 

@@ -89,7 +89,7 @@ delete = partial(Route, "DELETE")
 
 def mount(app: web.Application, routes: Iterable[Route]) -> None:
     """Add the rows to the application, with CORS for the configured browser origins."""
-    options = aiohttp_cors.ResourceOptions(
+    options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
         allow_credentials=False,
         allow_headers=("Authorization", "Content-Type", HEADER, REQUEST_ID_HEADER),
         expose_headers=(REQUEST_ID_HEADER, "Retry-After", "Idempotent-Replayed"),

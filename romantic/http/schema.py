@@ -22,7 +22,7 @@ class Schema(ma.Schema):
         if field_obj.data_key is None:
             field_obj.data_key = camel(field_name)
 
-    def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **_: Any) -> None:
+    def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **_: Any) -> None:  # noqa: ARG002
         raise InvalidInput(fields=list(_faults(error.messages))) from None
 
 

@@ -1,1 +1,1 @@
-"""The outside world, one file per vendor. Every call has a deadline and reaches a base URL from the settings."""
+"""The outside world, one file per vendor: calls have deadlines and reach a base URL from the settings."""

@@ -4,7 +4,7 @@ from romantic.errors import RomanticError
 
 
 class InvalidImage(RomanticError):
-    """The file begins like a picture and cannot be shown: truncated, damaged, tiny, or made to wear us out."""
+    """It begins like a picture and cannot be shown: truncated, damaged, tiny, or made to wear us out."""
 
     code = "INVALID_IMAGE"
     message = "This picture cannot be read."

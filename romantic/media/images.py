@@ -4,7 +4,6 @@ Only a worker process imports this module: decoders meet hostile bytes here.
 """
 
 import io
-import warnings
 from contextlib import suppress
 
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -20,7 +19,6 @@ IMAGE_SIDE, THUMBNAIL_SIDE = 1080, 320
 
 # Pillow warns beyond its limit and refuses beyond twice its limit, before it takes memory for the canvas.
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 #: EXIF orientation -> what brings the picture upright.
 TURNS = {
@@ -74,6 +72,7 @@ def _opened(body: bytes) -> Image.Image:
 def decode(picture: Image.Image) -> Image.Image:
     """Its pixels on a canvas of our own: a new image inherits no comment, profile or other metadata."""
     picture.draft(None, (2 * IMAGE_SIDE, 2 * IMAGE_SIDE))  # a large JPEG is decoded at a fraction of its size
+    picture.load()  # before anything that forgives damage: a second attempt would return a blank canvas
     turn, profile = TURNS.get(_orientation(picture)), picture.info.get("icc_profile")
     is_rgb = picture.mode == "RGB"
     small = _in_rgb(picture)

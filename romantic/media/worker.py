@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ MEMORY_BYTES = 1024 * 1024 * 1024
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server says when
+    warnings.simplefilter("ignore")  # about damaged files; stderr is for our own faults
     _restrict()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer

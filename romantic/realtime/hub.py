@@ -82,6 +82,10 @@ class Hub:
         for forget in self._on_leave:
             forget(socket)
 
+    def online(self) -> list[UUID]:
+        """Everybody with a socket in this process."""
+        return list(self._by_user)
+
     def is_online(self, user_id: UUID) -> bool:
         return user_id in self._by_user
 

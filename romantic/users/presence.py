@@ -15,6 +15,8 @@ from romantic.users import service
 
 log = structlog.get_logger()
 
+LEASE_SECONDS = 45.0
+
 
 class Presence:
     """Writes what changed, in the order it changed, one person at a time."""
@@ -33,6 +35,16 @@ class Presence:
             await self._wake.wait()
             self._wake.clear()
             await self.flush()
+
+    async def vouch(self) -> None:
+        """Renew the lease of everybody here, for ever: a server that dies takes nobody with it for long."""
+        while True:
+            try:
+                async with connection(self._app) as conn:
+                    await service.vouch_for(conn, user_ids=self._app[HUB].online(), seconds=LEASE_SECONDS)
+            except DatabaseBusy as error:
+                log.warning("presence.delayed", reason=str(error))
+            await asyncio.sleep(LEASE_SECONDS / 3)
 
     async def flush(self) -> None:
         """Write down where everybody who came or went stands now."""
@@ -56,7 +68,7 @@ PRESENCE = web.AppKey("PRESENCE", Presence)
 
 
 async def presence(app: web.Application) -> AsyncIterator[None]:
-    async with running(app[PRESENCE].run()):
+    async with running(app[PRESENCE].run()), running(app[PRESENCE].vouch()):
         yield
     with suppress(TimeoutError):
         async with asyncio.timeout(2):

@@ -41,3 +41,4 @@ FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE INDEX users_by_age_of_account ON users (created_at DESC, id);
 CREATE INDEX users_suspended ON users (suspended_until) WHERE status = 'suspended';
 CREATE INDEX users_seen ON users (last_seen);
+CREATE INDEX users_online ON users (last_seen) WHERE is_online;

@@ -52,6 +52,15 @@ SELECT id FROM person;
 UPDATE users SET is_online = %(is_online)s, last_seen = now()
 WHERE id = %(user_id)s;
 
+-- name: renew_presence
+-- Everybody with a socket here is still here.
+UPDATE users SET last_seen = now() WHERE id = ANY(%(user_ids)s) AND is_online;
+
+-- name: expire_presence
+-- Whoever no process has vouched for lately: their server died before it could say that they left.
+UPDATE users SET is_online = FALSE
+WHERE is_online AND last_seen < now() - make_interval(secs => %(seconds)s);
+
 -- name: set_profile
 -- Only what was given changes.
 UPDATE users SET

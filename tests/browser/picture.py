@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page, async_playwright
 from tests.browser.conftest import CHROMIUM, FLAGS
 
 SIZE = {"width": 1080, "height": 650}
+PICTURE = {"x": 0, "y": 0, "width": 1080, "height": 638}
 CONVERSATION_MS = 14_000  # longer than the shortest call that is billed
 OPEN_EYES = "() => performance.now() / 1000 % 4 > 1"
 
@@ -26,7 +27,7 @@ async def take(url: str, path: str) -> None:
         await ada.get_by_test_id("accept").click()
         await ben.wait_for_timeout(CONVERSATION_MS)
         await ada.wait_for_function(OPEN_EYES)
-        await ben.screenshot(path=path)
+        await ben.screenshot(path=path, clip=PICTURE)
         await ben.get_by_test_id("hang-up").click()
         await ben.get_by_test_id("entry").wait_for()
         await browser.close()

@@ -8,9 +8,10 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import candidate_from_sdp
 
+from romantic.realtime import HUB
 from romantic.rtc.client import gather_from
 from tests.calls.stage import ANSWER, OFFER, negotiate, send, until
-from tests.realtime.conftest import another_device, socket_of
+from tests.realtime.conftest import another_device
 
 CANDIDATE = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "sdpMid": "0", "sdpMLineIndex": 0}
 
@@ -305,7 +306,8 @@ async def test_idle_tablet_does_not_prove_the_phone_in_the_call(make_stage, conn
 
     await until(lambda: stage.live(call).meter.state == "suspect")  # bea's phone reads no ping any more
 
-    assert stage.live(call).meter.seen_at(stage.live(call).receiver_id) < socket_of(tablet, stage.host).last_seen
+    live = stage.live(call)
+    assert live.meter.seen_at(live.receiver_id) < stage.app[HUB].last_seen(live.receiver_id)
     for task in listening:
         task.cancel()
 
@@ -436,7 +438,8 @@ async def test_offer_by_rest_and_answer_by_socket_connect_two_peers(peers):
 async def test_offer_by_socket_and_answer_by_rest_connect_two_peers_over_trickled_candidates(peers):
     ann, bea = peers
     offer = await ann.describe(ann.peer.createOffer)
-    bare = "\r\n".join(line for line in offer.split("\r\n") if not line.startswith("a=candidate"))
+    addresses = ("a=candidate", "a=end-of-candidates")
+    bare = "\r\n".join(line for line in offer.split("\r\n") if not line.startswith(addresses))
     await ann.phone.ask("webrtc-offer", roomId=ann.call.room_id, offer=bare)
     for line in [line for line in offer.split("\r\n") if line.startswith("a=candidate")]:
         candidate = {"candidate": line.removeprefix("a="), "sdpMid": "0", "sdpMLineIndex": 0}

@@ -87,6 +87,7 @@ async def test_sigterm_drains(fleet: dict[str, Server], http: ClientSession) -> 
     async with http.get(f"{url}/health/ready") as during, http.get(f"{url}/ws", headers=UPGRADE) as late:
         checks = (await during.json())["error"]["meta"]["checks"]
     codes |= {await phone.line.closed() for phone in phones}
+    await listener_closed(url)
     answer = await half.finish()
     status = await asyncio.to_thread(server.ended)
     took = monotonic() - began
@@ -112,8 +113,7 @@ async def test_second_signal_ends_the_drain_at_once(fleet: dict[str, Server]) ->
     half = HalfRequest()
     await half.open(server.ready())
     server.send(signal.SIGTERM)
-    # The listener is closed when the drain waits for nothing but requests.
-    await asyncio.to_thread(wait_until, lambda: not accepts(server.ready()), "the listener to close")
+    await listener_closed(server.ready())
     assert server.process.poll() is None
 
     server.send(signal.SIGTERM)
@@ -125,6 +125,12 @@ async def test_second_signal_ends_the_drain_at_once(fleet: dict[str, Server]) ->
     half.abandon()
 
 
-def accepts(url: str) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) == 0
+async def listener_closed(url: str) -> None:
+    """From then on the drain waits for nothing but the requests it has begun."""
+    port = int(url.rpartition(":")[2])
+
+    def refuses() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    await asyncio.to_thread(wait_until, refuses, "the listener to close")

@@ -6,6 +6,7 @@ import random
 import signal
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from structlog.testing import capture_logs
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
 from tests.conftest import new_number, prove
+from tests.waiting import until
 
 SPENDS, COINS, CLIENTS = 2000, 1500, 50
 
@@ -68,11 +70,14 @@ async def spend(client, headers, key):
         await asyncio.sleep(random.uniform(0.02, 0.2))
 
 
+async def has_done(done, part):
+    return len(done) >= part
+
+
 async def kill_backends(dsn, done, *, times):
-    """kill -9 one serving process, which makes PostgreSQL restart all of them, when a part of the work is done."""
+    """kill -9 one serving process when a part of the work is done; PostgreSQL restarts all of them."""
     for n in range(times):
-        while len(done) < SPENDS * (n + 1) // (times + 2):
-            await asyncio.sleep(0.01)
+        await until(partial(has_done, done, SPENDS * (n + 1) // (times + 2)), within=100)
         ((pid,),) = ask(
             dsn,
             "SELECT pid FROM pg_stat_activity WHERE application_name = 'romantic' ORDER BY random() LIMIT 1",

@@ -70,7 +70,8 @@ def cursor_of(text):
     "query",
     [
         "page=0", "page=-1", "page=1_0", "page=+1", "page=1.0", "page=٣", "page=1e3", "page=0x1", "page=",
-        "page=1000001", f"page={'9' * 400}", f"page={'9' * 5000}", "limit=0", "limit=101", "limit=-5", "limit=ten",
+        "page=1000001", f"page={'9' * 400}", f"page={'9' * 5000}", "limit=0", "limit=101",
+        "limit=-5", "limit=ten",
         "page=1&page=2", "limit=5&limit=5", "type=gift", "type=%00", "type=%ff", "type[]=earn", "sort=id",
         "cursor=x", "cursor=", f"cursor={cursor_of('-1')}", f"cursor={cursor_of('0')}",
         f"cursor={cursor_of('9' * 30)}", f"cursor={cursor_of(str(2**63))}", "cursor=%00", "cursor=é",

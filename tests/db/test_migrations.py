@@ -117,7 +117,7 @@ def test_process_killed_in_the_middle_is_continued_by_the_next(fresh, folder):
     process = start(fresh, folder)
     wait_for(
         fresh,
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep(30)%%' AND wait_event = 'PgSleep'",
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
     )
     process.kill()
     process.wait()
@@ -131,7 +131,7 @@ def test_process_killed_in_the_middle_is_continued_by_the_next(fresh, folder):
 
 def wait_for(dsn, count, patience=20.0):
     deadline = time.monotonic() + patience
-    while ask(dsn, count.replace("%%", "%")) == [(0,)]:
+    while ask(dsn, count) == [(0,)]:
         assert time.monotonic() < deadline, count
         time.sleep(0.02)
 

@@ -1,4 +1,4 @@
-"""Every query of sql/queries is planned by PostgreSQL against the migrated schema, and used by its own feature."""
+"""Every query is planned by PostgreSQL against the migrated schema, and used by its own feature."""
 
 import ast
 import itertools
@@ -78,5 +78,5 @@ def test_query_nobody_wrote_is_named():
 
 
 async def test_wrong_parameters_are_refused_before_anything_is_sent(conn):
-    with pytest.raises(TypeError, match="coins.get_balance takes"):
+    with pytest.raises(TypeError, match=r"coins\.get_balance takes"):
         await conn.one(load_queries("coins").get_balance, user="x")

@@ -94,8 +94,8 @@ async def test_endpoint_without_a_body_takes_none(make_person, path):
 
 @pytest.mark.parametrize(
     "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary=x",
-     "application/jsonx", "", "garbage;;;"],
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data",
+     "multipart/form-data; boundary=x", "application/jsonx", "", "garbage;;;"],
 )  # fmt: skip
 async def test_other_content_type_is_a_415(client, content_type):
     response = await client.post(URL, data=b'{"phoneNumber": "1"}', headers={"Content-Type": content_type})

@@ -43,6 +43,7 @@ async def rave(client, person, *, seed, frames):
             while left > 0 and not ws.closed:
                 left -= 1
                 await ws.send_str(frame(rng))
+                await asyncio.sleep(0)
         await ws.close()
         await listening
     return codes
@@ -78,6 +79,7 @@ async def come_and_go(client, person, times):
         if n % 3:
             assert (await ws.receive_json())["event"] == "ready"
         ws._response.connection.transport.abort()
+        await ws.close()
 
 
 @pytest.mark.slow
