@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from romantic.admin import purchases as admin_purchases
 from romantic.admin import routes as admin
 from romantic.auth import account
 from romantic.auth import routes as auth
@@ -10,13 +11,17 @@ from romantic.calls import routes as calls
 from romantic.calls import signaling
 from romantic.calls.parting import end_call_of, part
 from romantic.calls.wiring import add_calls, greet
+from romantic.coins import ads_routes, purchase_routes
 from romantic.coins import routes as coins
+from romantic.coins.reconciler import reconciler
 from romantic.db import database
 from romantic.http import LIMITER, Limiter, health, mount
 from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
 from romantic.http.uploads import UPLOADS_HELD, Uploads
+from romantic.integrations.admob import admob
 from romantic.integrations.storage import storage
+from romantic.integrations.stripe_payments import payments
 from romantic.integrations.whatsapp import whatsapp
 from romantic.jobs.janitor import janitor
 from romantic.media import images
@@ -26,14 +31,15 @@ from romantic.preferences import routes as preferences
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
 from romantic.realtime.hub import add_hub
-from romantic.realtime.routes import GREETINGS
+from romantic.realtime.routes import GREETINGS, Greeting
 from romantic.redis import add_redis
 from romantic.settings import SETTINGS, Settings
-from romantic.signals import GONE, PARTED
+from romantic.signals import GONE, PARTED, OnGone, OnParted
 from romantic.super_lover import routes as super_lover
 from romantic.users import routes as users
 from romantic.users.photos import PHOTO_ROUTES, photo_sweeper
 from romantic.users.presence import add_presence
+from romantic.webhooks import routes as webhooks
 
 ROUTES = (
     *health.ROUTES,
@@ -44,10 +50,14 @@ ROUTES = (
     *super_lover.ROUTES,
     *preferences.ROUTES,
     *coins.ROUTES,
+    *purchase_routes.ROUTES,
+    *ads_routes.ROUTES,
+    *webhooks.ROUTES,
     *messages.ROUTES,
     *calls.ROUTES,
     *realtime.ROUTES,
     *admin.ROUTES,
+    *admin_purchases.ROUTES,
 )
 EVENTS = (*realtime.EVENTS, *signaling.EVENTS, *message_events.EVENTS)
 
@@ -59,17 +69,18 @@ def create_app(settings: Settings) -> web.Application:
     app[LIFECYCLE] = Lifecycle()
     app[LIMITER] = Limiter(add_redis(app), app)
     app[UPLOADS_HELD] = Uploads()
-    app.cleanup_ctx.extend((database, whatsapp, storage, images))
+    app.cleanup_ctx.extend((database, whatsapp, payments, admob, storage, images))
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)
     add_presence(app)
     add_calls(app)
-    app[GREETINGS] = [greet]
-    app[PARTED] = [part]
-    app[GONE] = [end_call_of, end_sessions]
+    greetings: list[Greeting] = [greet]
+    parted: list[OnParted] = [part]
+    gone: list[OnGone] = [end_call_of, end_sessions]
+    app[GREETINGS], app[PARTED], app[GONE] = greetings, parted, gone
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
-    app.cleanup_ctx.extend((janitor, photo_sweeper))
+    app.cleanup_ctx.extend((janitor, reconciler, photo_sweeper))
     mount(app, ROUTES)
     if settings.development:
         from romantic.dev.wiring import add_development

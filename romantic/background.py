@@ -10,7 +10,7 @@ from typing import Any
 async def running(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run the job while the block lasts.
 
-    A cancellation may be lost inside a driver that gives up a connection at the same moment, so it is repeated.
+    A cancellation may be lost inside a driver that gives up a connection at the same moment: it is repeated.
     """
     task = asyncio.create_task(job)
     try:

@@ -22,6 +22,8 @@ Result = TypeVar("Result")
 
 TIMEOUT = 0.25
 BREAKER_SECONDS = 3.0
+#: A burst that waits for a free connection does not mean that Redis is away.
+BUSY_SECONDS = 1.0
 
 
 class RedisAway(Exception):
@@ -35,7 +37,7 @@ class RedisClient:
         pool = aioredis.BlockingConnectionPool.from_url(
             url,
             max_connections=16,
-            timeout=TIMEOUT,
+            timeout=BUSY_SECONDS,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
             retry=Retry(NoBackoff(), 0),

@@ -123,6 +123,17 @@ class Settings:
     gift_cost: int
     welcome_coins: int
 
+    stripe_secret_key: str = declare(repr=False)
+    stripe_webhook_secret: str = declare(repr=False)
+    stripe_api_base: str
+    stripe_currency: str
+    purchase_reconcile_seconds: float
+    ads_trust_mode: Literal["ssv", "client"]
+    admob_keys_url: str
+    ad_reward: int
+    ad_daily_cap: int
+    ad_min_gap: float
+
     ws_ping_seconds: float
     ws_call_ping_seconds: float
     ws_auth_seconds: float

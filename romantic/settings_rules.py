@@ -10,8 +10,19 @@ SHORTEST_SECRET = 32
 #: How the secrets of config/development.toml and config/test.toml begin: everybody knows them.
 KNOWN_TO_ALL = ("development-only", "test-only")
 #: Production does not start without a value for these.
-NEEDED = ("database_url", "redis_url", "public_base_url", "whatsapp_access_token", "whatsapp_phone_number_id")
+NEEDED = (
+    "database_url",
+    "redis_url",
+    "public_base_url",
+    "whatsapp_access_token",
+    "whatsapp_phone_number_id",
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+)
+#: What leaves the house with a secret, or comes in as proof, travels encrypted.
+ENCRYPTED = ("whatsapp_api_base_url", "stripe_api_base", "admob_keys_url")
 
+_CURRENCY = re.compile("[a-z]{3}")
 _TEST_NUMBER = re.compile(r"(?P<number>\+[1-9]\d{7,14})=(?P<code>\d{6})@(?P<day>\d{4}-\d\d-\d\d)", re.ASCII)
 
 
@@ -44,6 +55,10 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         "CALL_METER=wallclock cannot be combined with CALL_BILLING=metered": is_metered and is_wall,
         "S3_BUCKET is required with STORAGE=s3": values["storage"] == "s3" and not values["s3_bucket"],
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together": has_half_a_key,
+        "AD_DAILY_CAP must be at least 1": values["ad_daily_cap"] < 1,
+        "STRIPE_CURRENCY must be three small letters": not re.fullmatch(
+            "[a-z]{3}", values["stripe_currency"]
+        ),
         "WEBRTC_TURN_USERNAME and WEBRTC_TURN_CREDENTIAL go together": has_half_a_pair,
     }
     return [fault for fault, holds in faults.items() if holds] + _unreadable(values)
@@ -80,8 +95,14 @@ def not_for_production(values: dict[str, Any]) -> list[str]:
         faults.append("MEDIA_DIR is required with STORAGE=disk")
     if any("*" in origin for origin in values["cors_origins"]):
         faults.append("CORS_ORIGINS must name its origins, not *")
-    if urlsplit(values["whatsapp_api_base_url"]).scheme != "https":
-        faults.append("WHATSAPP_API_BASE_URL must be https")
+    faults += [
+        f"{name.upper()} must be https" for name in ENCRYPTED if urlsplit(values[name]).scheme != "https"
+    ]
+    for name in ("stripe_secret_key", "stripe_webhook_secret"):
+        if any(secret.strip().startswith(KNOWN_TO_ALL) for secret in values[name].split(",")):
+            faults.append(f"{name.upper()} is the secret of an example")
+    if values["ads_trust_mode"] == "client":
+        faults.append("ADS_TRUST_MODE=client is for development")
     if values["ws_allow_query_token"]:
         faults.append("WS_ALLOW_QUERY_TOKEN is a development switch")
     if not values["rate_limits"]:

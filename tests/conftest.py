@@ -100,8 +100,13 @@ def settings(postgres: str, valkey: str, outside: Outside) -> Settings:
 
 def settings_with(postgres: str, valkey: str, outside: Outside, **overrides: Any) -> Settings:
     environ = {"ROMANTIC_ENV": "test"}
-    stores = {"database_url": postgres, "redis_url": valkey, "whatsapp_api_base_url": outside.url}
-    return load_settings(environ, **(QUICK | stores | overrides))
+    stores = {"database_url": postgres, "redis_url": valkey}
+    world = {
+        "whatsapp_api_base_url": outside.url,
+        "stripe_api_base": outside.stripe.url,
+        "admob_keys_url": outside.admob.url,
+    }
+    return load_settings(environ, **(QUICK | stores | world | overrides))
 
 
 MakeApp = Callable[..., Awaitable[TestClient[Any, Any]]]
@@ -119,9 +124,16 @@ async def make_client(postgres: str, valkey: str, outside: Outside) -> AsyncIter
         yield make
 
 
+class Server(TestServer):
+    """As in production, a handler outlives its client; the test server of aiohttp would cancel it."""
+
+    async def _make_runner(self, **kwargs: Any) -> web.AppRunner:
+        return web.AppRunner(self.app, **(kwargs | {"handler_cancellation": False}))
+
+
 async def start(running: AsyncExitStack, app: web.Application) -> TestClient[Any, Any]:
     options = {name: value for name, value in RUNNER_OPTIONS.items() if name != "access_log"}
-    client: TestClient[Any, Any] = TestClient(TestServer(app), auto_decompress=True)
+    client: TestClient[Any, Any] = TestClient(Server(app), auto_decompress=True)
     await client.server.start_server(shutdown_timeout=1.0, **options)
     running.push_async_callback(client.close)
     return client
@@ -183,7 +195,11 @@ def make_person(
     """Register somebody through the front door; `coins` is their balance, `super_lover` as an operator would."""
 
     async def make(
-        name: str = "Ann", *, coins: int = 50, super_lover: bool = False, at: TestClient[Any, Any] | None = None
+        name: str = "Ann",
+        *,
+        coins: int = 50,
+        super_lover: bool = False,
+        at: TestClient[Any, Any] | None = None,
     ) -> Person:
         host = at or client
         number = new_number()
@@ -196,7 +212,10 @@ def make_person(
         person = Person(host, answer["data"]["user"]["id"], number, answer["data"])
         set_balance(sql, person, coins)
         if super_lover:
-            sql("UPDATE users SET is_super_lover = TRUE, super_lover_status = 'ready' WHERE id = %s", person.id)
+            sql(
+                "UPDATE users SET is_super_lover = TRUE, super_lover_status = 'ready' WHERE id = %s",
+                person.id,
+            )
         return person
 
     return make

@@ -7,6 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.admob_server import AdMobServer
+from tests.stripe_server import StripeServer
+
 
 class Outside:
     """What was sent, and how the provider behaves: ok, error, garbage, drip, or silence."""
@@ -15,6 +18,8 @@ class Outside:
         self.messages: list[dict[str, Any]] = []
         self.mood = "ok"
         self.url = ""
+        self.stripe = StripeServer()
+        self.admob = AdMobServer()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -26,14 +31,20 @@ class Outside:
         await site.start()
         port = self._runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{port}"
+        await self.stripe.start()
+        await self.admob.start()
 
     async def stop(self) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
+        await self.stripe.stop()
+        await self.admob.stop()
 
     def forget(self) -> None:
         self.messages.clear()
         self.mood = "ok"
+        self.stripe.forget()
+        self.admob.forget()
 
     def code_for(self, phone_number: str) -> str:
         """The newest code sent to a number."""

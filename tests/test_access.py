@@ -90,7 +90,9 @@ async def test_an_unregistered_number_reaches_only_what_leads_to_registration(cl
         if route.guard is signed_in
     }
 
-    assert {key: outcome for key, outcome in outcomes.items() if outcome != (404, "REGISTRATION_REQUIRED")} == {}
+    assert {
+        key: outcome for key, outcome in outcomes.items() if outcome != (404, "REGISTRATION_REQUIRED")
+    } == {}
 
 
 async def test_an_admin_token_opens_no_door_of_the_app(client, strangers):

@@ -29,9 +29,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "realtime": {"db", "errors", "http", "redis", "settings"},
     "media": {"errors"},
     "users": {"db", "errors", "http", "integrations", "media", "realtime", "signals"},
-    "coins": {"db", "errors", "http", "settings"},
+    "coins": {"db", "errors", "http", "integrations", "realtime", "settings"},
     "auth": {"coins", "db", "errors", "http", "integrations", "redis", "settings", "signals", "users"},
-    "admin": {"auth", "coins", "db", "errors", "http", "realtime", "settings", "signals", "users"},
+    "admin": {"auth", "coins", "db", "errors", "http", "integrations", "realtime", "settings", "signals", "users"},
+    "webhooks": {"coins", "db", "errors", "http", "integrations", "settings"},
     "super_lover": {"coins", "db", "errors", "http", "realtime", "settings"},
     "preferences": {"db", "http"},
     "messages": {"coins", "db", "errors", "http", "realtime", "settings", "users"},
@@ -39,16 +40,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dev": {"auth", "coins", "db", "errors", "http", "settings", "users", "web"},
     "app": {
         "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "media", "messages", "preferences",
-        "realtime", "redis", "settings", "signals", "super_lover", "users",
+        "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
     },
     "cli": {
-        "app", "auth", "coins", "db", "dev", "errors", "http", "logs", "realtime", "rtc", "settings",
+        "admin", "app", "auth", "coins", "db", "dev", "errors", "http", "logs", "realtime", "rtc", "settings",
     },
 }  # fmt: skip
 
 #: Sideways means the desk of the other slice, not its insides.
-DESKS = {"service", "errors"}
-SLICES = {"users", "coins", "auth", "calls", "admin", "super_lover", "preferences", "messages"}
+#: Coins has more than one: beside the ledger, what is bought, what ads pay, and how that is told.
+DESKS = {"service", "errors", "purchases", "ads", "news"}
+SLICES = {"users", "coins", "auth", "calls", "admin", "super_lover", "preferences", "messages", "webhooks"}
 
 MODULES = sorted(HOUSE.rglob("*.py"))
 

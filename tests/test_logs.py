@@ -125,7 +125,8 @@ async def test_flow_leaves_no_secret_in_any_line(lines, client, outside, make_pe
 def test_secrets_go_by_their_name_wherever_they_stand():
     event = {
         "event": "x", "otpCode": "1", "access_token": "2", "refreshToken": "3", "Authorization": "4",
-        "phone_number": "5", "nested": {"client_secret": "6", "deep": [{"sdp": "7"}, {"candidate": "8"}]}, "messageText": "9",
+        "phone_number": "5", "messageText": "9",
+        "nested": {"client_secret": "6", "deep": [{"sdp": "7"}, {"candidate": "8"}]},
     }  # fmt: skip
 
     cleaned = redact(None, "info", event)

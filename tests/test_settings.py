@@ -20,6 +20,9 @@ PRODUCTION = {
     "OTP_PEPPER": SECRET,
     "WHATSAPP_ACCESS_TOKEN": SECRET,
     "WHATSAPP_PHONE_NUMBER_ID": "123",
+    "MEDIA_DIR": "/var/lib/romantic",
+    "STRIPE_SECRET_KEY": SECRET,
+    "STRIPE_WEBHOOK_SECRET": SECRET,
 }
 
 
@@ -56,6 +59,11 @@ def test_missing_production_value_is_named(name):
         ("CORS_ORIGINS", "https://a.example,*"),
         ("SOCKET_IO_CORS_ORIGIN", "*"),
         ("WHATSAPP_API_BASE_URL", "http://graph.example"),
+        ("STRIPE_API_BASE", "http://api.stripe.example"),
+        ("STRIPE_SECRET_KEY", "development-only"),
+        ("STRIPE_WEBHOOK_SECRET", f"{SECRET},test-only-webhook-secret"),
+        ("ADS_TRUST_MODE", "client"),
+        ("ADMOB_KEYS_URL", "http://keys.example"),
         ("WS_ALLOW_QUERY_TOKEN", "on"),
         ("RATE_LIMITS", "off"),
     ],

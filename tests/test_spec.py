@@ -27,6 +27,7 @@ class Scene:
     token: str | None = None
     call: dict[str, Any] = field(default_factory=dict)
     sql: Any = None
+    package_id: str = ""
 
 
 @dataclass
@@ -198,6 +199,22 @@ EXAMPLES = (
         },
     ),
     Example(
+        "4.3 packages", "GET", "/api/coins/packages", "Packages retrieved successfully",
+        {"packages": [{"id": UUID_TEXT, "name": "50 Coins", "coins": 50, "price": 4.99, "isActive": True}]},
+        stage="on_sale",
+    ),
+    Example(
+        "4.4 purchase", "POST", "/api/coins/purchase", "Payment intent created",
+        {"paymentIntent": "pi_...", "clientSecret": "pi_..._secret_..."},
+        lambda scene: {"packageId": scene.package_id, "paymentMethod": "stripe"},
+        stage="on_sale",
+    ),
+    Example(
+        "4.5 earn from an ad", "POST", "/api/coins/earn-ad", "Coins earned successfully",
+        {"coinsEarned": 5, "newBalance": 155},
+        lambda scene: {"adType": "rewarded", "adProvider": "admob"},
+    ),
+    Example(
         "4.6 spend", "POST", "/api/coins/spend", "Coins spent successfully",
         {"coinsSpent": 10, "newBalance": 145},
         lambda scene: {"amount": 10, "action": "gift", "referenceId": str(scene.other.id)},
@@ -308,6 +325,12 @@ async def _rich(scene: Scene, outside: Any) -> None:
     )
 
 
+async def _on_sale(scene: Scene, outside: Any) -> None:
+    scene.token = scene.me.access_token
+    columns = "(name, coins, price) VALUES ('50 Coins', 50, 4.99)"
+    scene.package_id = str(scene.sql(f"INSERT INTO coin_packages {columns} RETURNING id")[0][0])
+
+
 async def _super_lovers(scene: Scene, outside: Any) -> None:
     """Both of us are super lovers."""
     scene.token = scene.me.access_token
@@ -334,6 +357,7 @@ STAGES: dict[str, Callable[[Scene, Any], Awaitable[None]]] = {
     "offered": _offered,
     "ended": _ended,
     "rich": _rich,
+    "on_sale": _on_sale,
     "super_lovers": _super_lovers,
     "talked": _talked,
 }

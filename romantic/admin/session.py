@@ -1,4 +1,4 @@
-"""The session of a moderator: its own audience, fifteen minutes, the role read from the database each time."""
+"""The session of a moderator: an audience of its own, fifteen minutes, the role as the database has it."""
 
 import time
 from dataclasses import dataclass

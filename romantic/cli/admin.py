@@ -1,7 +1,6 @@
 """run.py admin …: what an operator does to the data itself."""
 
 import argparse
-import asyncio
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -10,9 +9,12 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.table import Table
 
+from romantic.admin import service as staff
 from romantic.auth import otp
 from romantic.auth.phones import normalise
 from romantic.cli.faults import CommandFault
+from romantic.cli.loop import run
+from romantic.cli.stopping import stop_signals
 from romantic.cli.stores import database
 from romantic.coins import service as coins
 from romantic.db import Connection, Database
@@ -27,13 +29,19 @@ STATEMENT_SECONDS = 600.0
 
 
 def add_to(commands: Any) -> None:
-    summary = "work on the data: admin ledger check, admin otp unlock PHONE"
+    summary = "work on the data: admin ledger check, admin create PHONE --role admin, admin otp unlock PHONE"
     command = commands.add_parser("admin", help=summary, description=summary)
     subjects = command.add_subparsers(required=True, metavar="subject")
     ledger = subjects.add_parser("ledger", help="prove that balances are the sum of their entries")
     ledger.add_argument("action", choices=("check",))
     ledger.add_argument("--json", action="store_true", help="for programs")
     ledger.set_defaults(run=check_ledger)
+    role = subjects.add_parser(
+        "create", help="make a registered person a moderator or an admin, or neither again"
+    )
+    role.add_argument("phone", help="of somebody who has registered, in international form")
+    role.add_argument("--role", choices=("moderator", "admin", "user"), default="moderator")
+    role.set_defaults(run=make_staff)
     codes = subjects.add_parser("otp", help="let a number in again that too many wrong codes locked out")
     codes.add_argument("action", choices=("unlock",))
     codes.add_argument("phone", help="in international form, +15550100")
@@ -51,6 +59,19 @@ def check_ledger(arguments: argparse.Namespace) -> int:
     return 0 if holds else 1
 
 
+def make_staff(arguments: argparse.Namespace) -> int:
+    """Give a role, with its audit row; the person signs in as staff with a fresh code."""
+    try:
+        number = normalise(arguments.phone, strict=False)
+        _on_database(
+            lambda conn: staff.set_role(conn, staff.Actor(None), phone_number=number, role=arguments.role)
+        )
+    except RomanticError as refusal:
+        raise CommandFault(str(refusal)) from None
+    print(f"+***{number[-2:]} is {arguments.role} now.")
+    return 0
+
+
 def unlock_number(arguments: argparse.Namespace) -> int:
     """Forget a number's wrong guesses; the limits on sending stay. The number is not printed in full."""
     try:
@@ -65,21 +86,21 @@ def unlock_number(arguments: argparse.Namespace) -> int:
 
 def _on_database(work: Callable[[Connection], Coroutine[Any, Any, Result]]) -> Result:
     """Do the work on the database of the settings or the embedded one, beside a running server or without."""
-    with database(load_settings(), must_exist=True) as settings:
+    with stop_signals(), database(load_settings(), must_exist=True) as settings:
         try:
             behind = pending(settings.database_url)
         except MigrationFault as fault:
             raise CommandFault(str(fault)) from None
         if behind:
             raise CommandFault(f"The database lacks {len(behind)} migrations: run.py migrate")
-        return asyncio.run(_connected(settings, work))
+        return run(_connected(settings, work))
 
 
 async def _connected(settings: Settings, work: Callable[[Connection], Coroutine[Any, Any, Result]]) -> Result:
     store = Database(replace(settings, database_statement_seconds=STATEMENT_SECONDS))
     await store.start()
     try:
-        async with store.connection() as conn:
+        async with store.transaction() as conn:
             return await work(conn)
     finally:
         await store.stop()

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from romantic import __version__
+from romantic.cli.loop import run
 from romantic.cli.own_server import OwnServer
 from romantic.cli.stopping import stop_signals
 from romantic.cli.story import Broken, Step, Story
@@ -27,10 +28,10 @@ def demo(*, url: str | None, seconds: float | None) -> int:
     """Exit code 0 only if every step held."""
     with stop_signals():
         if url is not None:
-            return asyncio.run(_on_running(url.rstrip("/"), seconds=seconds or TALK_ELSEWHERE))
+            return run(_on_running(url.rstrip("/"), seconds=seconds or TALK_ELSEWHERE))
         seconds = seconds or TALK_OWN
         with OwnServer(least_billable=min(SHORTEST_PAID, seconds / 2)) as server:
-            return asyncio.run(_on_own(server, seconds=seconds))
+            return run(_on_own(server, seconds=seconds))
 
 
 async def _on_running(url: str, *, seconds: float) -> int:

@@ -1,10 +1,10 @@
 """run.py serve: stores, migrations, demo data on a laptop, and the server until it is told to stop."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from time import monotonic
 
 import structlog
 from aiohttp import web
@@ -12,6 +12,7 @@ from aiohttp import web
 from romantic import __version__
 from romantic.app import create_app
 from romantic.cli.faults import CommandFault
+from romantic.cli.loop import run
 from romantic.cli.stopping import StopSignals, stop_signals
 from romantic.cli.stores import HOME, stores
 from romantic.db.migrations import MigrationFault, migrate
@@ -24,7 +25,8 @@ from romantic.settings import Settings, load_settings
 
 log = structlog.get_logger()
 
-REQUEST_GRACE = 8.0
+REQUEST_GRACE = 8.0  # for requests that were begun to end by themselves
+CANCEL_GRACE = 0.5  # for what is cancelled after that
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -39,14 +41,14 @@ def serve() -> int:
             if settings.development:
                 from romantic.dev.seed import seed
 
-                asyncio.run(seed(settings))
+                run(seed(settings))
 
             def ready() -> None:
                 announce(address(settings))
                 _introduce(settings)
 
             try:
-                _run(serve_until_stopped(settings, stop=stop, ready=ready))
+                run(serve_until_stopped(settings, stop=stop, ready=ready))
             finally:
                 stop.ignore()
     except (CommandFault, MigrationFault) as fault:
@@ -80,32 +82,26 @@ def _place(settings: Settings) -> Settings:
         settings,
         public_base_url=settings.public_base_url or here,
         whatsapp_api_base_url=settings.whatsapp_api_base_url or f"{here}/dev/whatsapp",
+        stripe_api_base=settings.stripe_api_base or f"{here}/dev/stripe",
     )
-
-
-def _run(main: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:  # not made for Windows
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
 
 
 async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: Callable[[], None]) -> None:
     """One process: listen, serve, drain. Raises CommandFault for an address it cannot have."""
+    told = stop.listen()
     app = create_app(settings)
-    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=REQUEST_GRACE, **RUNNER_OPTIONS)
+    runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CANCEL_GRACE, **RUNNER_OPTIONS)
     site = await _listen(runner, settings)
     assert runner.server is not None
     watch = asyncio.create_task(SlowHeaderWatch(runner.server, settings.read_timeout_seconds).run())
     tune_gc()
     log.info("server.start", port=settings.port, config=settings.romantic_env)
     ready()
-    await stop.wait()
+    await told.wait()
     try:
         async with asyncio.timeout(settings.shutdown_seconds):
             await drain(app, site, seconds=settings.drain_seconds)
+            await _finish_requests(runner.server)
             watch.cancel()
             await runner.cleanup()
     except TimeoutError:
@@ -140,6 +136,19 @@ async def drain(app: web.Application, site: web.BaseSite, *, seconds: float) -> 
     await site.stop()
 
 
+async def _finish_requests(server: web.Server) -> None:
+    """Let requests end that were begun.
+
+    aiohttp's own shutdown stops reading first, and so starves a request whose body is still on its way.
+    """
+    deadline = monotonic() + REQUEST_GRACE
+    # Polled: aiohttp announces it to nobody else.
+    while monotonic() < deadline and any(  # noqa: ASYNC110
+        one._request_in_progress for one in server.connections
+    ):
+        await asyncio.sleep(0.02)
+
+
 def _introduce(settings: Settings) -> None:
     """For a person: in production stdout is log lines only."""
     if not settings.development:
@@ -148,5 +157,6 @@ def _introduce(settings: Settings) -> None:
     print(f"Romantic {__version__}: REST {here}/api, sockets ws{here[4:]}/ws")
     print(f"  Demo call   {here}/demo?as=ada  and  {here}/demo?as=ben")
     print(f"  Outbox      {here}/dev/outbox   one-time codes land here")
+    print(f"  Pay page    {here}/dev/pay   purchases wait here to be paid or declined")
     print(f"  Health      {here}/health")
     print(f"  Ctrl-C stops; embedded stores keep their data in {HOME.resolve()}", flush=True)

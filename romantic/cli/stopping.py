@@ -1,4 +1,4 @@
-"""What SIGTERM and Ctrl-C do to a server, by where it stands."""
+"""What SIGTERM and Ctrl-C do to a command, by where it stands."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
-    """A start is abandoned; a running server is told and drains; a second signal ends the drain.
+    """A start is abandoned; a server is told and drains; a second signal ends the drain.
 
     Whichever of them raises does so once: what is left then is to stop the embedded servers, which have
     short deadlines of their own.
@@ -19,8 +19,8 @@ class StopSignals:
     def __init__(self) -> None:
         self._react: Callable[[int], None] = self._leave
 
-    async def wait(self) -> None:
-        """Return at the first signal."""
+    def listen(self) -> asyncio.Event:
+        """From now on the first signal sets this event of the running loop, instead of raising."""
         loop, told = asyncio.get_running_loop(), asyncio.Event()
 
         def tell(_: int) -> None:
@@ -28,7 +28,7 @@ class StopSignals:
             loop.call_soon_threadsafe(told.set)
 
         self._react = tell
-        await told.wait()
+        return told
 
     def ignore(self) -> None:
         """From now on the process ends anyway."""
@@ -46,9 +46,25 @@ class StopSignals:
 def stop_signals() -> Iterator[StopSignals]:
     """Take the signals of this process for the block. Main thread only."""
     signals = StopSignals()
-    before = {number: signal.signal(number, signals.receive) for number in SIGNALS}
-    try:
+    with _taken(signals.receive):
         yield signals
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Signals wait for the end of the block, a launch: were it interrupted, nobody would know its child."""
+    held: list[int] = []
+    with _taken(lambda number, _: held.append(number)):
+        yield
+    if held:
+        signal.raise_signal(held[0])
+
+
+@contextmanager
+def _taken(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    before = {number: signal.signal(number, receive) for number in SIGNALS}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from romantic.cli.faults import CommandFault
+from romantic.cli.stopping import held_signals, stop_signals
 from romantic.db.migrations import MigrationFault, migrate
 from romantic.settings import Settings, load_settings
 
@@ -38,12 +39,14 @@ def stores(settings: Settings, *, home: Path = HOME) -> Iterator[tuple[Settings,
         lock.acquire()
         running.callback(lock.release)
         if not settings.database_url:
-            postgres = start_postgres(home)
-            running.callback(postgres.stop)
+            with held_signals():
+                postgres = start_postgres(home)
+                running.callback(postgres.stop)
             settings = replace(settings, database_url=postgres.dsn)
         if not settings.redis_url:
-            valkey = start_valkey(home)
-            running.callback(valkey.stop)
+            with held_signals():
+                valkey = start_valkey(home)
+                running.callback(valkey.stop)
             settings = replace(settings, redis_url=valkey.url)
         yield settings, lock.announce
 
@@ -68,9 +71,10 @@ def database(settings: Settings, *, home: Path = HOME, must_exist: bool = False)
             yield replace(settings, database_url=running_postgres(home).dsn)
             return
         running.callback(lock.release)
-        postgres = start_postgres(home)
-        if postgres.was_launched:
-            running.callback(postgres.stop)
+        with held_signals():
+            postgres = start_postgres(home)
+            if postgres.was_launched:
+                running.callback(postgres.stop)
         yield replace(settings, database_url=postgres.dsn)
 
 
@@ -108,7 +112,7 @@ def _embedded() -> Iterator[None]:
 
 def migrate_now() -> int:
     """run.py migrate."""
-    with database(load_settings()) as settings:
+    with stop_signals(), database(load_settings()) as settings:
         try:
             applied = migrate(settings.database_url, report=_report)
         except MigrationFault as fault:

@@ -28,3 +28,41 @@ class ReferenceNotFound(NotFound):
 
     code = "REFERENCE_NOT_FOUND"
     message = "There is nothing of yours under this reference."
+
+
+class PackageNotFound(NotFound):
+    """The package does not exist, or is not sold any more."""
+
+    code = "PACKAGE_NOT_FOUND"
+    message = "There is no such package."
+
+
+class PurchaseNotFound(NotFound):
+    """There is no such purchase, or it is somebody else's."""
+
+    code = "PURCHASE_NOT_FOUND"
+    message = "There is no such purchase."
+
+
+class PurchaseNotRefundable(RomanticError):
+    """Nothing was paid, or all of it went back already."""
+
+    status = HTTPStatus.CONFLICT
+    code = "PURCHASE_NOT_REFUNDABLE"
+    message = "There is nothing to refund of this purchase."
+
+
+class PaymentMethodUnavailable(RomanticError):
+    """A way to pay that is known and not built."""
+
+    code = "PAYMENT_METHOD_UNAVAILABLE"
+    message = "This way to pay is not available."
+
+
+class PaymentProviderUnavailable(RomanticError):
+    """The payment provider does not answer; the same request may be sent again and pays once."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "PAYMENT_PROVIDER_UNAVAILABLE"
+    message = "Payments are not available right now. Try again shortly."
+    retryable = True

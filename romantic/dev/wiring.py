@@ -1,9 +1,10 @@
-"""What a development server has beside the product: the outbox and the demo call. Never in production."""
+"""What a development server has beside the product: outbox, till and demo call. Never in production."""
 
 from aiohttp import web
 
 from romantic.dev.demo import add_demo
 from romantic.dev.outbox import add_outbox
+from romantic.dev.stripe import add_stripe
 from romantic.web import asset
 
 
@@ -14,4 +15,5 @@ async def serve_asset(request: web.Request) -> web.Response:
 def add_development(app: web.Application) -> None:
     add_outbox(app)
     add_demo(app)
+    add_stripe(app)
     app.router.add_get("/web/{name}", serve_asset)

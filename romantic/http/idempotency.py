@@ -5,14 +5,17 @@ kept 24 h; 2xx and business 4xx are stored, 5xx are not. A process that dies bet
 leaves the key locked for 60 s; what the retry may then do twice is bounded by the keys of the ledger.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
 
-from romantic.db import connection, load_queries
+from romantic.db import DatabaseBusy, Query, connection, load_queries
 from romantic.errors import IdempotencyKeyReused, InvalidInput, RequestInFlight, RomanticError
 from romantic.http.envelope import fail, respond
 from romantic.http.limits import subject_of
@@ -22,6 +25,8 @@ sql = load_queries("requests")
 
 HEADER = "Idempotency-Key"
 LONGEST_KEY = 255
+LOCKED = timedelta(seconds=60)
+INSIST_SECONDS = 3.0
 
 
 async def once(
@@ -30,20 +35,32 @@ async def once(
     """Serve the request, or replay the stored answer of its first run."""
     scope = {"subject": subject_of(request), "route": _route(request), "key": _key(request)}
     fingerprint = hashlib.sha256(json.dumps([str(request.rel_url), body], sort_keys=True).encode()).digest()
-    async with connection(request.app) as conn:
-        if not await conn.value(sql.claim_key, fingerprint=fingerprint, **scope):
-            return _replay(await conn.one(sql.find_key, **scope), fingerprint)
+    # The claim is recognised by its end, also when the answer to it was lost.
+    claim = scope | {"locked_until": datetime.now(UTC) + LOCKED}
     try:
+        async with connection(request.app) as conn:
+            if not await conn.value(sql.claim_key, fingerprint=fingerprint, **claim):
+                return _replay(await conn.one(sql.find_key, **scope), fingerprint)
         response = await _outcome(request, serve)
     except BaseException:
-        async with connection(request.app) as conn:
-            await conn.run(sql.release_key, **scope)
+        await _write_down(request.app, sql.release_key, **claim)
         raise
-    async with connection(request.app) as conn:
-        await conn.run(
-            sql.store_response, response_status=response.status, response_body=response.body, **scope
-        )
+    answer = {"response_status": response.status, "response_body": response.body}
+    await _write_down(request.app, sql.store_response, **answer, **claim)
     return response
+
+
+async def _write_down(app: web.Application, query: Query, **parameters: Any) -> None:
+    """Although the database may be away for a moment: a key left locked turns retries away for a minute."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(INSIST_SECONDS):
+            while True:
+                try:
+                    async with connection(app) as conn:
+                        await conn.run(query, **parameters)
+                    return
+                except DatabaseBusy:
+                    await asyncio.sleep(0.1)
 
 
 async def _outcome(request: web.Request, serve: Callable[[], Awaitable[web.StreamResponse]]) -> web.Response:

@@ -138,9 +138,8 @@ async def _s3(settings: Settings) -> AsyncIterator[S3]:
         retries={"total_max_attempts": TRIES, "mode": "standard"},
         max_pool_connections=20,
         signature_version="s3v4",
-        # Look-alikes know neither host names per bucket nor the newer checksums.
         s3={"addressing_style": "path" if _endpoint(settings) else "auto"},
-        request_checksum_calculation="when_required",
+        request_checksum_calculation="when_required",  # look-alikes do not know the newer ones
         response_checksum_validation="when_required",
     )
     async with get_session().create_client(

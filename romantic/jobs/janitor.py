@@ -16,10 +16,13 @@ log = structlog.get_logger()
 EVERY_SECONDS = 600.0
 
 _requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
+_purchases, _ads = load_queries("purchases"), load_queries("ads")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
     _auth.delete_old_codes,
+    _purchases.delete_old_events,
+    _ads.delete_old_sessions,
     _admin.lift_suspensions,
 )
 

@@ -55,9 +55,7 @@ async def send(
 
 
 async def _earlier(conn: Connection, *, sender_id: UUID, client_message_id: str | None) -> Row:
-    row = await conn.one(
-        sql.find_message_of_client, sender_id=sender_id, client_message_id=client_message_id
-    )
+    row = await conn.one(sql.find_message_of_client, sender_id=sender_id, client_message_id=client_message_id)
     assert row is not None
     return row | {"is_new": False, "balance_after": row["balance"]}
 
@@ -106,7 +104,10 @@ async def read(conn: Connection, *, user_id: UUID, other_id: UUID) -> Row:
 async def delete(conn: Connection, *, user_id: UUID, message_id: UUID) -> UUID | None:
     """Take a message back for both; returns its receiver, None if it was gone. Raises MessageNotFound."""
     receiver_id: UUID | None = await conn.value(sql.delete_message, message_id=message_id, user_id=user_id)
-    if receiver_id is None and await conn.one(sql.find_own_message, message_id=message_id, user_id=user_id) is None:
+    if (
+        receiver_id is None
+        and await conn.one(sql.find_own_message, message_id=message_id, user_id=user_id) is None
+    ):
         raise MessageNotFound
     return receiver_id
 

@@ -19,6 +19,7 @@ from romantic.settings import SETTINGS, Settings
 log = structlog.get_logger()
 
 EXPIRY_WARNING_SECONDS = 60.0
+GREETED_AT_ONCE = 6  # fewer than the database has connections: requests need some as well
 
 
 class Hub:
@@ -31,6 +32,7 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.epoch = secrets.token_hex(4)
         self.in_call: set[UUID] = set()
+        self.turnstile = asyncio.Semaphore(GREETED_AT_ONCE)
         self._settings = settings
         self._seq = itertools.count(1)
         self._last_seq = 0

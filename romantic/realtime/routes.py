@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +40,7 @@ log = structlog.get_logger()
 PROTOCOL = "romantic.v1"
 MAX_FRAME = 64 * 1024
 TICKET_SECONDS = 30
+TURN_SECONDS = 5.0
 
 #: What a feature adds to `ready`: called with the socket, returns keys of its data.
 Greeting = Callable[[Socket], Awaitable[dict[str, Any]]]
@@ -118,7 +120,8 @@ async def _sign_in(request: web.Request, socket: Socket) -> None:
     if token is None:
         async with asyncio.timeout(request.app[SETTINGS].ws_auth_seconds):
             token = await _first_frame(socket)
-    principal = await request.app[AUTHENTICATE](request.app, token)
+    async with _turn(socket):
+        principal = await request.app[AUTHENTICATE](request.app, token)
     if principal.user_id is None:
         raise Unauthorized("Register first.")
     socket.principal = principal
@@ -175,12 +178,28 @@ async def _greet(socket: Socket) -> None:
         "activeCall": None,
         "tokenExpiresAt": timestamp(socket.principal.token_expires_at),
     }
-    for greeting in socket.app[GREETINGS]:
-        data |= await greeting(socket)
+    async with _turn(socket):
+        for greeting in socket.app[GREETINGS]:
+            data |= await greeting(socket)
     # What was sent to the person meanwhile comes after it.
     socket.send_first(Event("ready", data, Kind.VOLATILE).frame())
     if socket.auth_id is not None:
         socket.send_first(answer_frame("ack", socket.auth_id, {"expiresAt": data["tokenExpiresAt"]}))
+
+
+@asynccontextmanager
+async def _turn(socket: Socket) -> AsyncIterator[None]:
+    """Many at once queue here, and not for the connections of the database; raises Unavailable."""
+    turnstile = socket.app[HUB].turnstile
+    try:
+        async with asyncio.timeout(TURN_SECONDS):
+            await turnstile.acquire()
+    except TimeoutError:
+        raise Unavailable(retry_after=1) from None
+    try:
+        yield
+    finally:
+        turnstile.release()
 
 
 def _check_origin(request: web.Request) -> None:

@@ -66,7 +66,6 @@ class Socket:
         self._queued_bytes = 0
         self._wake = asyncio.Event()
         self._transport = ws._req.transport if ws._req is not None else None
-        self._farewell: asyncio.Task[None] | None = None
 
     @property
     def user_id(self) -> UUID:
@@ -119,8 +118,7 @@ class Socket:
     def close(self, code: CloseCode, reason: str = "") -> None:
         """Send what is queued, then hang up with this code; the first call decides.
 
-        No frame of the client is served from here on. Whoever does not read is told in what their connection
-        still holds, and cut off.
+        No frame of the client is served from here on. Whoever does not read in time is cut off.
         """
         if self.closed_by is not None:
             return
@@ -128,7 +126,6 @@ class Socket:
         asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._cut)
         if self.writing_since is not None:
             self._queue.clear()
-            self._farewell = asyncio.create_task(self._hang_up(code, reason))
         self._wake.set()
 
     def is_stuck(self, now: float) -> bool:
@@ -147,7 +144,7 @@ class Socket:
         try:
             await self._read(receive)
             if self.closed_by is not None:
-                await asyncio.wait({writer, self._farewell or writer}, timeout=CLOSE_SECONDS)
+                await asyncio.wait({writer}, timeout=CLOSE_SECONDS)
         finally:
             writer.cancel()
             with suppress(asyncio.CancelledError):

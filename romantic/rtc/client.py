@@ -99,7 +99,7 @@ class MonitorClient:
 
 
 def gather_from(connection: Connection, *, hosts: Sequence[str] | None = None) -> None:
-    """Make one connection, and no other of the process, gather these addresses; by default as MonitorClient."""
+    """Make one connection, and no other of the process, gather these addresses, or as MonitorClient."""
 
     async def gather() -> None:
         addresses = list(hosts) if hosts is not None else [*get_host_addresses(True, True), LOOPBACK]

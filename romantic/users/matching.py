@@ -77,7 +77,9 @@ async def list_likes_received(conn: Connection, *, user_id: UUID, **window: int)
     return await page(conn, sql.list_likes_received, user_id=user_id, **window)
 
 
-async def page(conn: Connection, query: Query, *, user_id: UUID, page_size: int, page_offset: int) -> tuple[list[Row], int]:
+async def page(
+    conn: Connection, query: Query, *, user_id: UUID, page_size: int, page_offset: int
+) -> tuple[list[Row], int]:
     """One page of a list whose rows carry the total; past the end the first row is asked for it."""
     rows = await conn.all(query, user_id=user_id, page_size=page_size, page_offset=page_offset)
     if rows or not page_offset:

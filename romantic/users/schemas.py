@@ -31,9 +31,9 @@ class ProfileBody(Schema):
 class PlaceInOrder(fields.Field[Place]):
     """An opaque cursor: the last person seen, in the order of discovery."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> Place:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Place:
         try:
-            at, _, user_id = base64.urlsafe_b64decode(str(value)).decode().partition("|")
+            at, user_id = base64.urlsafe_b64decode(str(value)).decode().split("|")
             return datetime.fromisoformat(at), UUID(user_id)
         except (ValueError, binascii.Error):
             raise ma.ValidationError("Not a cursor of this list.") from None

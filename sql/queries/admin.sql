@@ -184,7 +184,7 @@ ORDER BY created_at, id
 LIMIT 100;
 
 -- name: get_statistics
--- Revenue in major units of currency; people of the probes count nowhere.
+-- Revenue in major units of currency, without what was refunded; people of the probes count nowhere.
 SELECT
     (SELECT count(*) FROM users WHERE status <> 'deleted' AND role <> 'probe') AS total_users,
     (
@@ -193,8 +193,8 @@ SELECT
     (SELECT count(*) FROM calls) AS total_calls,
     (SELECT count(*) FROM messages) AS total_messages,
     (
-        SELECT COALESCE(sum((metadata ->> 'price')::numeric), 0) FROM coin_transactions
-        WHERE transaction_type = 'purchase'
+        SELECT COALESCE(sum(round(price * (coins - coins_taken_back) / coins, 2)), 0) FROM coin_purchases
+        WHERE paid_at IS NOT NULL
     ) AS total_revenue,
     (
         SELECT count(*) FROM users

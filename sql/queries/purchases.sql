@@ -4,41 +4,66 @@ SELECT
     name,
     coins,
     price,
-    currency,
+    COALESCE(currency, %(currency)s) AS currency,
     is_active
 FROM coin_packages
 WHERE is_active
-ORDER BY coins
+ORDER BY coins, id
 LIMIT 100;
 
--- name: add_purchase
--- The package as it is offered now; at most five purchases of a person stay open within an hour.
-INSERT INTO coin_purchases (user_id, package_id, coins, price, currency, provider)
-SELECT
-    %(user_id)s,
-    package.id,
-    package.coins,
-    package.price,
-    package.currency,
-    'stripe'
-FROM coin_packages AS package
-WHERE
-    package.id = %(package_id)s
-    AND package.is_active
-    AND 5 > (
-        SELECT count(*) FROM coin_purchases
-        WHERE user_id = %(user_id)s AND status = 'pending' AND created_at > now() - interval '1 hour'
-    )
-RETURNING id, coins, price, currency;
+-- name: lock_buyer
+-- Purchases of one person are opened one after another: a double tap finds what the first tap opened.
+SELECT id FROM users WHERE id = %(user_id)s FOR NO KEY UPDATE;
 
 -- name: find_package
-SELECT id FROM coin_packages WHERE id = %(package_id)s AND is_active;
+SELECT
+    id,
+    coins,
+    price,
+    COALESCE(currency, %(currency)s) AS currency
+FROM coin_packages
+WHERE id = %(package_id)s AND is_active;
+
+-- name: find_reusable
+-- What a retry meant: the purchase of its idempotency key, or one of the same offer that never reached the provider.
+-- A provider forgets a key after a day.
+SELECT
+    id,
+    coins,
+    price,
+    currency
+FROM coin_purchases
+WHERE
+    user_id = %(user_id)s
+    AND package_id = %(package_id)s
+    AND status = 'pending'
+    AND (
+        (request_key = %(request_key)s AND created_at > now() - interval '20 hours')
+        OR (
+            provider_id IS NULL
+            AND created_at > now() - interval '10 minutes'
+            AND coins = %(coins)s
+            AND price = %(price)s
+            AND currency = %(currency)s
+        )
+    )
+ORDER BY COALESCE(request_key = %(request_key)s, FALSE) DESC, created_at DESC
+LIMIT 1;
+
+-- name: count_open
+SELECT count(*) FROM coin_purchases
+WHERE user_id = %(user_id)s AND status = 'pending' AND created_at > now() - interval '1 hour';
+
+-- name: add_purchase
+INSERT INTO coin_purchases (user_id, package_id, coins, price, currency, provider, request_key)
+VALUES (%(user_id)s, %(package_id)s, %(coins)s, %(price)s, %(currency)s, 'stripe', %(request_key)s)
+RETURNING id, coins, price, currency;
 
 -- name: set_provider_id
 UPDATE coin_purchases SET provider_id = %(provider_id)s, updated_at = now()
-WHERE id = %(purchase_id)s AND (provider_id IS NULL OR provider_id = %(provider_id)s);
+WHERE id = %(purchase_id)s AND provider_id IS NULL;
 
--- name: get_purchase
+-- name: find_purchase
 SELECT
     id,
     user_id,
@@ -68,11 +93,13 @@ SELECT
     coins_taken_back,
     paid_at
 FROM coin_purchases
-WHERE id = %(purchase_id)s OR provider_id = %(provider_id)s
+WHERE
+    id = %(purchase_id)s
+    OR (%(purchase_id)s::uuid IS NULL AND provider_id = %(provider_id)s)
 FOR UPDATE;
 
 -- name: add_event
--- False for an event that came before.
+-- Nothing for an event that came before; a second one at the same moment waits for the first.
 INSERT INTO webhook_events (provider, event_id, event_type, outcome, payload)
 VALUES (%(provider)s, %(event_id)s, %(event_type)s, 'received', %(payload)s::jsonb)
 ON CONFLICT DO NOTHING
@@ -81,55 +108,96 @@ RETURNING TRUE;
 -- name: set_outcome
 UPDATE webhook_events SET outcome = %(outcome)s WHERE provider = %(provider)s AND event_id = %(event_id)s;
 
+-- name: delete_old_events
+-- A provider repeats itself for days, never for months; the effects are once by themselves.
+DELETE FROM webhook_events WHERE received_at < now() - interval '90 days';
+
 -- name: set_paid
 UPDATE coin_purchases SET status = 'paid', paid_at = now(), provider_id = %(provider_id)s, updated_at = now()
 WHERE id = %(purchase_id)s AND paid_at IS NULL;
 
--- name: set_status
-UPDATE coin_purchases SET status = %(status)s, updated_at = now()
-WHERE id = %(purchase_id)s;
+-- name: set_failed
+-- Not the last word: a person may try another card on the same intent.
+UPDATE coin_purchases SET status = 'failed', updated_at = now()
+WHERE id = %(purchase_id)s AND paid_at IS NULL;
 
--- name: add_reversal
+-- name: set_refund
+-- A provider tells the sum refunded so far; an older, smaller sum changes nothing.
 INSERT INTO purchase_reversals (reversal_id, purchase_id, kind, coins)
-VALUES (%(reversal_id)s, %(purchase_id)s, %(kind)s, %(coins)s)
-ON CONFLICT DO NOTHING;
+VALUES (%(reversal_id)s, %(purchase_id)s, 'refund', %(coins)s)
+ON CONFLICT (reversal_id) DO UPDATE SET
+    coins = greatest(purchase_reversals.coins, excluded.coins),
+    updated_at = now();
 
--- name: take_back
-SELECT take_back(%(reversal_id)s);
+-- name: set_dispute
+-- Once returned it stays so: the news of its beginning may come after that of its end.
+INSERT INTO purchase_reversals (reversal_id, purchase_id, kind, coins, is_returned)
+VALUES (%(reversal_id)s, %(purchase_id)s, 'dispute', %(coins)s, %(is_returned)s)
+ON CONFLICT (reversal_id) DO UPDATE SET
+    is_returned = purchase_reversals.is_returned OR excluded.is_returned,
+    updated_at = now();
 
--- name: list_reversals
-SELECT reversal_id FROM purchase_reversals
-WHERE purchase_id = %(purchase_id)s AND NOT is_applied
-ORDER BY created_at;
+-- name: settle_reversals
+-- Takes coins back or gives them back, up to what the reversals of the purchase say.
+SELECT settle_reversals(%(purchase_id)s, %(cause)s);
 
--- name: return_reversal
--- A dispute that was won gives back what it took; once.
-UPDATE purchase_reversals SET is_returned = TRUE
-WHERE reversal_id = %(reversal_id)s AND is_applied AND NOT is_returned AND taken > 0
-RETURNING purchase_id, taken;
-
--- name: reopen_purchase
-UPDATE coin_purchases SET
-    status = 'paid',
-    coins_taken_back = coins_taken_back - %(coins)s,
-    updated_at = now()
-WHERE id = %(purchase_id)s
-RETURNING user_id;
+-- name: list_written
+-- The entries this transaction has written for somebody, in their order.
+SELECT
+    id,
+    user_id,
+    transaction_type,
+    signed_amount,
+    balance_after,
+    reference_type,
+    reference_id,
+    idempotency_key,
+    TRUE AS is_new
+FROM (
+    SELECT
+        id,
+        seq,
+        user_id,
+        transaction_type,
+        signed_amount,
+        balance_after,
+        reference_type,
+        reference_id,
+        idempotency_key,
+        created_at
+    FROM coin_transactions
+    WHERE user_id = %(user_id)s
+    ORDER BY seq DESC
+    LIMIT 10
+) AS newest
+WHERE created_at = now()
+ORDER BY seq;
 
 -- name: list_stale
--- Purchases that nobody has told us about for too long.
+-- Purchases nobody has told us about for too long, those first that were not asked about for the longest.
 SELECT id, provider_id FROM coin_purchases
 WHERE
-    status = 'pending'
+    paid_at IS NULL
+    AND status = 'pending'
     AND provider_id IS NOT NULL
     AND created_at BETWEEN now() - interval '7 days' AND now() - make_interval(secs => %(seconds)s)
-ORDER BY created_at
+    AND (checked_at IS NULL OR checked_at < now() - make_interval(secs => %(seconds)s))
+ORDER BY checked_at NULLS FIRST, created_at
 LIMIT 50;
+
+-- name: set_checked
+UPDATE coin_purchases SET checked_at = now() WHERE id = %(purchase_id)s;
+
+-- name: give_up_unsent
+-- Nobody was ever given a way to pay these.
+UPDATE coin_purchases SET status = 'failed', updated_at = now()
+WHERE status = 'pending' AND provider_id IS NULL AND created_at < now() - interval '1 day';
 
 -- name: list_purchases
 SELECT
     id,
     user_id,
+    package_id,
     coins,
     price,
     currency,
@@ -147,6 +215,3 @@ LIMIT %(page_size)s OFFSET %(page_offset)s;
 -- name: count_purchases
 SELECT count(*) FROM coin_purchases
 WHERE (%(status)s::text IS NULL OR status = %(status)s) AND (%(user_id)s::uuid IS NULL OR user_id = %(user_id)s);
-
--- name: get_balance
-SELECT coins_balance, coin_debt FROM users WHERE id = %(user_id)s;

@@ -12,7 +12,7 @@ RETURNING hits;
 -- name: claim_key
 -- Takes an idempotency key that is new, or whose first request died without an answer.
 INSERT INTO idempotency_keys (subject, route, key, fingerprint, locked_until)
-VALUES (%(subject)s, %(route)s, %(key)s, %(fingerprint)s, now() + interval '60 seconds')
+VALUES (%(subject)s, %(route)s, %(key)s, %(fingerprint)s, %(locked_until)s)
 ON CONFLICT (subject, route, key) DO UPDATE SET
     fingerprint = excluded.fingerprint,
     locked_until = excluded.locked_until,
@@ -37,11 +37,11 @@ UPDATE idempotency_keys SET
     response_status = %(response_status)s,
     response_body = %(response_body)s,
     locked_until = NULL
-WHERE subject = %(subject)s AND route = %(route)s AND key = %(key)s;
+WHERE subject = %(subject)s AND route = %(route)s AND key = %(key)s AND locked_until = %(locked_until)s;
 
 -- name: release_key
 DELETE FROM idempotency_keys
-WHERE subject = %(subject)s AND route = %(route)s AND key = %(key)s AND response_status IS NULL;
+WHERE subject = %(subject)s AND route = %(route)s AND key = %(key)s AND locked_until = %(locked_until)s;
 
 -- name: delete_old_keys
 DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours';

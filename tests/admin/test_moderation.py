@@ -121,7 +121,10 @@ async def test_two_moderators_cannot_both_decide(make_staff, make_person, sql):
     bodies = ({"status": "resolved", "action": "warn"}, {"status": "dismissed"})
 
     answers = await asyncio.gather(
-        *(desk.send("PUT", f"/api/admin/reports/{report_id}", body) for desk, body in zip(desks, bodies, strict=True))
+        *(
+            desk.send("PUT", f"/api/admin/reports/{report_id}", body)
+            for desk, body in zip(desks, bodies, strict=True)
+        )
     )
 
     assert sorted(status for status, _ in answers) == [200, 409]
@@ -134,7 +137,9 @@ async def test_a_report_that_changed_since_it_was_read_is_not_decided(make_staff
     [(report_id,)] = sql("SELECT id FROM reports")
     await desk.send("PUT", f"/api/admin/reports/{report_id}", {"status": "investigating", "version": 1})
 
-    status, answer = await desk.send("PUT", f"/api/admin/reports/{report_id}", {"status": "resolved", "version": 1})
+    status, answer = await desk.send(
+        "PUT", f"/api/admin/reports/{report_id}", {"status": "resolved", "version": 1}
+    )
 
     assert (status, answer["error"]["code"], answer["error"]["meta"]["version"]) == (409, "REPORT_DECIDED", 2)
 
@@ -145,7 +150,9 @@ async def test_a_ban_closes_sessions_sockets_and_calls(make_staff, make_person, 
     await report(ann, bad)
     [(report_id,)] = sql("SELECT id FROM reports")
     phones = await connect(bad), await connect(caller)
-    call = (await (await caller.post("/api/calls/initiate", {"receiverId": bad.id, "callType": "audio"})).json())["data"]
+    call = (
+        await (await caller.post("/api/calls/initiate", {"receiverId": bad.id, "callType": "audio"})).json()
+    )["data"]
     await phones[0].ask("call-accept", callId=call["callId"])
 
     body = {"status": "resolved", "action": "ban", "adminNotes": "Out"}
@@ -191,7 +198,13 @@ async def test_staff_cannot_be_moderated(make_staff):
 
 async def test_coins_are_adjusted_by_admins_only_and_once_per_reference(make_staff, make_person, sql):
     moderator, admin, ann = await make_staff(), await make_staff("admin"), await make_person("Ann")
-    body = {"userId": ann.id, "amount": 30, "reason": "goodwill", "note": "Sorry!", "referenceId": str(uuid4())}
+    body = {
+        "userId": ann.id,
+        "amount": 30,
+        "reason": "goodwill",
+        "note": "Sorry!",
+        "referenceId": str(uuid4()),
+    }
 
     refused = await moderator.send("POST", "/api/admin/coins/adjust", body)
     first = await admin.send("POST", "/api/admin/coins/adjust", body)
@@ -205,7 +218,13 @@ async def test_coins_are_adjusted_by_admins_only_and_once_per_reference(make_sta
 
 async def test_an_adjustment_never_overdraws(make_staff, make_person):
     admin, ann = await make_staff("admin"), await make_person("Ann")
-    body = {"userId": ann.id, "amount": -51, "reason": "fraud", "note": "Take back", "referenceId": str(uuid4())}
+    body = {
+        "userId": ann.id,
+        "amount": -51,
+        "reason": "fraud",
+        "note": "Take back",
+        "referenceId": str(uuid4()),
+    }
 
     status, answer = await admin.send("POST", "/api/admin/coins/adjust", body)
 

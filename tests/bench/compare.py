@@ -46,12 +46,13 @@ def compare(*, seconds: int, runs: int) -> int:
         holds = _ledger_holds(stores)
     _print(results)
     faults = [
-        name
-        for name, rounds in results.items()
-        if any(row["bad"] for rows in rounds.values() for row in rows)
+        f"{scenario}, {name}: {bad:.0f} answers were wrong or late, its figures do not count"
+        for scenario, rounds in results.items()
+        for name, rows in rounds.items()
+        if (bad := sum(row["bad"] for row in rows))
     ]
-    for name in faults:
-        print(f"{name}: some answers were wrong, its figures do not count.")
+    for fault in faults:
+        print(fault)
     return 1 if faults or not holds else 0
 
 

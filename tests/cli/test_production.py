@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientSession
 
 from tests.cli.runs import RUN, Place, Server
+from tests.test_settings import PRODUCTION
 
 #: run.py, and at its end on stderr what it has imported of romantic.dev.
 WITNESS = """
@@ -32,8 +33,7 @@ def free_port(kind: socket.SocketKind) -> int:
 @pytest.fixture(scope="module")
 def variables(postgres: str, valkey: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a production server is given, on the stores of the tests."""
-    return {
-        "ROMANTIC_ENV": "production",
+    return PRODUCTION | {
         "DATABASE_URL": postgres,
         "REDIS_URL": valkey,
         "HOST": "127.0.0.1",
@@ -43,13 +43,6 @@ def variables(postgres: str, valkey: str, tmp_path_factory: pytest.TempPathFacto
         "RTC_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
         "STORAGE": "disk",
         "MEDIA_DIR": str(tmp_path_factory.mktemp("media")),
-        "PUBLIC_BASE_URL": "https://api.example",
-        "CORS_ORIGINS": "https://app.example",
-        "JWT_SECRET": "k1:a-signing-secret-of-this-test-with-more-than-32-characters",
-        "OTP_PEPPER": "a-pepper-of-this-test-with-more-than-32-characters",
-        "WHATSAPP_ACCESS_TOKEN": "token",
-        "WHATSAPP_PHONE_NUMBER_ID": "1",
-        "WHATSAPP_API_BASE_URL": "https://graph.example",
     }
 
 

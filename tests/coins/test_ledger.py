@@ -110,7 +110,8 @@ async def test_amounts_are_positive(database, make_person, amount):
         " VALUES ('+1', '', 'Eve', 20, 'other', 1000)",
         "WITH free AS (UPDATE users SET coins_balance = 1000 RETURNING id) SELECT * FROM free",
         "INSERT INTO users (phone_number, phone_hash, full_name, age, gender) SELECT phone_number,"
-        " phone_hash, full_name, age, gender FROM users ON CONFLICT (phone_number) DO UPDATE SET coins_balance = 1000",
+        " phone_hash, full_name, age, gender FROM users ON CONFLICT (phone_number)"
+        " DO UPDATE SET coins_balance = 1000",
     ],
 )
 async def test_statement_around_the_ledger_is_refused(make_person, sql, statement):

@@ -71,9 +71,8 @@ async def test_unknown_keys_are_named(client):
     answer = await response.json()
 
     assert response.status == 400
-    assert [(fault["path"], fault["code"]) for fault in answer["error"]["fields"]] == [
-        ("admin", "unknown"), ("x", "unknown"),
-    ]  # fmt: skip
+    faults = {(fault["path"], fault["code"]) for fault in answer["error"]["fields"]}
+    assert faults == {("admin", "unknown"), ("x", "unknown")}
 
 
 async def test_missing_keys_are_named(client):

@@ -8,7 +8,16 @@ from typing import Any
 
 from PIL import Image, ImageCms
 
-SECRETS = (b"Photoshop", b"xmpmeta", b"<script>", b"SECRET", b"GPSLatitude", b"ICC_PROFILE", b"Exif", b"PK\x03\x04")
+SECRETS = (
+    b"Photoshop",
+    b"xmpmeta",
+    b"<script>",
+    b"SECRET",
+    b"GPSLatitude",
+    b"ICC_PROFILE",
+    b"Exif",
+    b"PK\x03\x04",
+)
 XMP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>SECRET place</x:xmpmeta>"
 IPTC = b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x0aSECRET"
 COMMENT = b"<script>SECRET</script>"
@@ -75,14 +84,26 @@ def telling_jpeg() -> bytes:
     icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     body = photo(exif=exif, icc_profile=icc, comment=COMMENT)
     extra = b"".join(
-        b"\xff" + mark + struct.pack(">H", len(data) + 2) + data for mark, data in ((b"\xe1", XMP), (b"\xed", IPTC))
+        b"\xff" + mark + struct.pack(">H", len(data) + 2) + data
+        for mark, data in ((b"\xe1", XMP), (b"\xed", IPTC))
     )
     return body[:2] + extra + body[2:] + b"<html><script>SECRET</script></html>"
 
 
+def commented_jpeg() -> bytes:
+    """Nothing but a comment: what Pillow alone carries from the first image to the last."""
+    return photo(comment=COMMENT)
+
+
 def telling_png() -> bytes:
     body = photo(form="PNG")
-    return body[:33] + chunk(b"tEXt", b"Comment\0SECRET") + chunk(b"eXIf", b"MM\0*SECRET") + body[33:] + b"SECRET"
+    return (
+        body[:33]
+        + chunk(b"tEXt", b"Comment\0SECRET")
+        + chunk(b"eXIf", b"MM\0*SECRET")
+        + body[33:]
+        + b"SECRET"
+    )
 
 
 def jpeg_and_zip() -> bytes:

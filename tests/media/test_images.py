@@ -19,6 +19,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Imag
 #: JFIF, quantisation, progressive frame, Huffman tables: all a JPEG needs, and nothing that could tell anything.
 PLAIN = {0xE0, 0xDB, 0xC2, 0xC4}
 
+TELLING = (pictures.telling_jpeg, pictures.commented_jpeg, pictures.telling_png, pictures.jpeg_and_zip)
+
 
 @pytest.mark.parametrize("body", pictures.KINDS.values(), ids=pictures.KINDS)
 def test_every_kind_becomes_two_plain_jpegs(body):
@@ -59,7 +61,7 @@ def test_photos_come_out_upright(orientation):
     assert pictures.corners(encoded.image) == ["red", "lime", "blue", "white"]
 
 
-@pytest.mark.parametrize("make", [pictures.telling_jpeg, pictures.telling_png, pictures.jpeg_and_zip])
+@pytest.mark.parametrize("make", TELLING)
 def test_nothing_but_pixels_is_kept(make):
     body = make()
 

@@ -28,7 +28,9 @@ async def test_a_message_costs_five_coins_and_arrives(make_person, connect):
     assert await phone.expect("message") == message
 
 
-async def test_the_same_client_id_is_one_message_and_one_charge_over_rest_and_socket(make_person, connect, sql):
+async def test_the_same_client_id_is_one_message_and_one_charge_over_rest_and_socket(
+    make_person, connect, sql
+):
     ann, ben = await make_person("Ann"), await make_person("Ben")
     phone = await connect(ann)
     body = {"receiverId": ben.id, "messageText": "Once", "clientMessageId": "tap-1"}

@@ -23,7 +23,9 @@ async def dial(client: Client) -> AsyncIterator[Dial]:
     """Open a socket and nothing more."""
     sockets: list[ClientWebSocketResponse] = []
 
-    async def open_socket(path: str = "/ws", *, at: Client = client, **kwargs: Any) -> ClientWebSocketResponse:
+    async def open_socket(
+        path: str = "/ws", *, at: Client = client, **kwargs: Any
+    ) -> ClientWebSocketResponse:
         sockets.append(await at.ws_connect(path, **kwargs))
         return sockets[-1]
 

@@ -113,7 +113,9 @@ async def test_malformed_frame_is_told_and_survived(make_person, connect):
 
 
 async def test_malformed_frame_with_an_id_is_answered_under_it(phone):
-    frames = [await say(phone, f'{{"id":"c17",{rest}}}') for rest in ('"event":7', '"event":"ping","data":[]')]
+    frames = [
+        await say(phone, f'{{"id":"c17",{rest}}}') for rest in ('"event":7', '"event":"ping","data":[]')
+    ]
 
     assert [(frame["id"], frame["data"]["code"]) for frame in frames] == [("c17", "BAD_FRAME")] * 2
 

@@ -10,7 +10,6 @@ import pytest
 
 from romantic.realtime import HUB, Event, Kind
 from tests.calls.stage import until
-from tests.phone import Phone
 from tests.realtime.conftest import elsewhere, from_a_fresh_address, refused, socket_of
 
 
@@ -63,17 +62,15 @@ async def test_candidates_have_a_rate_of_their_own(limited):
     assert await limited.ask("app-state", state="background") == {}
 
 
-async def test_burst_within_its_rate_does_not_drown_in_its_own_answers(limited):
+async def test_burst_does_not_drown_in_its_own_answers(make_person, connect):
     """All of it is in the server's buffer before the first is served."""
-    room = f"room_{UUID(int=1)}"
-    for n in range(260):
-        await limited.ws._writer.send_frame(
-            b'{"event":"ice-candidate","id":%d,"data":{"roomId":"%s","candidate":null}}' % (n, room.encode()), 1
-        )
+    phone = await connect(await make_person())
 
-    frames = [await limited.ws.receive_json() for _ in range(260)]
+    for n in range(600):
+        await phone.ws._writer.send_frame(b'{"event":"ping","id":%d}' % n, 1)
 
-    assert [frame["id"] for frame in frames] == list(range(260))
+    answers = [await phone.ws.receive_json() for _ in range(1200)]
+    assert [answer["id"] for answer in answers if answer["event"] == "ack"] == list(range(600))
 
 
 async def test_flood_ends_the_socket(limited):
@@ -234,11 +231,11 @@ async def test_write_that_hangs_ends_the_socket_without_an_overflow(client, deaf
 
 
 async def test_frames_of_a_socket_that_is_being_closed_are_not_served(client, make_person, connect):
-    phone: Phone = await connect(await make_person())
+    phone = await connect(await make_person())
     end = socket_of(phone, client)
 
-    end.close(4410)
-    await phone.emit("app-state", state="background")
+    for text in (b"{", b"{", b"{", b'{"event":"app-state","data":{"state":"background"}}'):
+        await phone.ws._writer.send_frame(text, 1)
 
-    assert await phone.closed() == 4410
+    assert await phone.closed() == 4400
     assert end.in_foreground is True

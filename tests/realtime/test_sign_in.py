@@ -208,7 +208,13 @@ async def test_token_in_the_address_is_a_development_switch(make_client, make_pe
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "https://app.example.evil.example", "http://[", "https://app.example:444"],
+    [
+        "https://evil.example",
+        "null",
+        "https://app.example.evil.example",
+        "http://[",
+        "https://app.example:444",
+    ],
 )
 async def test_foreign_page_gets_no_socket(make_client, make_person, dial, origin):
     home = await make_client(cors_origins="https://app.example")
@@ -264,7 +270,9 @@ async def test_twenty_first_connection_of_a_minute_has_to_wait(make_client, dial
     assert (refusal.value.status, "Retry-After" in refusal.value.headers) == (429, True)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Upgrade": "websocket"}, {"Upgrade": "h2c", "Connection": "Upgrade"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Upgrade": "websocket"}, {"Upgrade": "h2c", "Connection": "Upgrade"}]
+)
 async def test_what_is_no_websocket_gets_the_envelope(client, headers):
     response = await client.get("/ws", headers=headers)
 

@@ -15,12 +15,37 @@ from romantic.realtime import HUB
 from tests.calls.stage import until
 
 NAMES = [event.name for event in EVENTS] + ["nonsense", "", "ready", "__class__"]
-KEYS = ("roomId", "callId", "userId", "targetUserId", "offer", "answer", "candidate", "sdp", "n", "sample", "token")
+KEYS = (
+    "roomId",
+    "callId",
+    "userId",
+    "targetUserId",
+    "offer",
+    "answer",
+    "candidate",
+    "sdp",
+    "n",
+    "sample",
+    "token",
+)
 
 
 def noise(rng):
     """Some value of any type."""
-    leaf = (None, True, -1, 2**63, 1.5, "", "x" * 3000, "room_", f"room_{uuid4()}", str(uuid4()), "\u202e", "'; --")
+    leaf = (
+        None,
+        True,
+        -1,
+        2**63,
+        1.5,
+        "",
+        "x" * 3000,
+        "room_",
+        f"room_{uuid4()}",
+        str(uuid4()),
+        "\u202e",
+        "'; --",
+    )
     value = rng.choice(leaf)
     return rng.choice((value, value, [value], {"sdp": value}, {"type": "offer", "sdp": value}))
 
@@ -58,7 +83,8 @@ async def test_ten_thousand_bad_frames_disturb_nobody(client, make_person, conne
     ravers = [await make_person() for _ in range(5)]
     healthy = [await connect(await make_person()) for _ in range(5)]
     raves = [
-        asyncio.create_task(rave(client, person, seed=seed, frames=2000)) for seed, person in enumerate(ravers)
+        asyncio.create_task(rave(client, person, seed=seed, frames=2000))
+        for seed, person in enumerate(ravers)
     ]
 
     answers = []

@@ -17,7 +17,7 @@ HOSTS = ("127.0.0.1",)
 async def until(condition: Callable[[], object], *, timeout: float = 8.0) -> None:
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -74,7 +74,7 @@ async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
     )
     async with asyncio.timeout(15):
         [fresh] = servers(turn=TURN, turn_secret=SECRET, now=time.time())
-        while not await allocates(port, fresh):  # noqa: ASYNC110 - another process
+        while not await allocates(port, fresh):
             await asyncio.sleep(0.05)
     yield port
     server.terminate()

@@ -242,7 +242,7 @@ async def test_offer_without_a_phone_behind_it_times_out(peers, offer):
 
 async def test_caller_that_goes_away_half_way_leaves_no_peer(peers, offer):
     answering = asyncio.ensure_future(peers.answer(offer, on_beat=ignore, on_state=ignore))
-    while not peers.open_count:  # noqa: ASYNC110 - the very next step of the loop
+    while not peers.open_count:
         await asyncio.sleep(0)
 
     answering.cancel()

@@ -56,7 +56,9 @@ async def test_a_block_ends_match_and_likes(make_person, sql):
 async def test_a_block_ends_the_live_call_and_does_not_say_why(make_person, connect):
     ann, ben = await make_person("Ann", super_lover=True), await make_person("Ben", coins=100)
     phones = await connect(ann), await connect(ben)
-    call = (await (await ben.post("/api/calls/initiate", {"receiverId": ann.id, "callType": "audio"})).json())["data"]
+    call = (
+        await (await ben.post("/api/calls/initiate", {"receiverId": ann.id, "callType": "audio"})).json()
+    )["data"]
     await phones[0].ask("call-accept", callId=call["callId"])
     for phone in phones:
         await phone.ask("join-room", roomId=call["roomId"])
@@ -67,7 +69,9 @@ async def test_a_block_ends_the_live_call_and_does_not_say_why(make_person, conn
     told = await ben.data(f"/api/calls/{call['callId']}")
     assert "block" not in str(ended)
     assert "block" not in str(told)
-    assert (await phones[1].ask("ice-candidate", roomId=call["roomId"], candidate=None))["error"]["code"] == "NOT_IN_CALL"
+    assert (await phones[1].ask("ice-candidate", roomId=call["roomId"], candidate=None))["error"][
+        "code"
+    ] == "NOT_IN_CALL"
     assert await ben.balance() == 100
 
 
@@ -110,10 +114,19 @@ async def test_the_blocked_cannot_lift_the_block(make_person):
 async def test_a_report_keeps_what_moderators_need(make_person, sql):
     ann, ben = await make_person("Ann"), await make_person("Ben")
     for number in range(25):
-        sql("INSERT INTO messages (sender_id, receiver_id, message_text) VALUES (%s, %s, %s)", ben.id, ann.id, f"m{number}")
+        sql(
+            "INSERT INTO messages (sender_id, receiver_id, message_text) VALUES (%s, %s, %s)",
+            ben.id,
+            ann.id,
+            f"m{number}",
+        )
     await block(ann, ben)
 
-    body = {"targetUserId": ben.id, "reason": "Inappropriate behavior", "description": "He sent inappropriate messages"}
+    body = {
+        "targetUserId": ben.id,
+        "reason": "Inappropriate behavior",
+        "description": "He sent inappropriate messages",
+    }
     first = await ann.post("/api/users/report", body)
     second = await ann.post("/api/users/report", body)
 

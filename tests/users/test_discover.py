@@ -70,7 +70,10 @@ async def test_pages_without_a_cursor_follow_one_order(make_person, sql):
         ({"gender": "male"}, "gender = 'male'"),
         ({"ageMin": 20, "ageMax": 30}, "age BETWEEN 20 AND 30"),
         ({"location": "london"}, "location = 'London'"),
-        ({"gender": "other", "ageMin": 40, "location": "Paris"}, "gender = 'other' AND age >= 40 AND location = 'Paris'"),
+        (
+            {"gender": "other", "ageMin": 40, "location": "Paris"},
+            "gender = 'other' AND age >= 40 AND location = 'Paris'",
+        ),
     ],
 )
 async def test_filters_show_exactly_who_fits(make_person, sql, query, condition):
@@ -143,7 +146,9 @@ async def test_privacy_flags_hide_presence_at_once(make_person, connect, sql):
 async def test_bad_queries_are_named(make_person, query):
     ann = await make_person("Ann")
 
-    response = await ann.get("/api/users/discover", params={name: str(value) for name, value in query.items()})
+    response = await ann.get(
+        "/api/users/discover", params={name: str(value) for name, value in query.items()}
+    )
 
     assert response.status == 400
     assert (await response.json())["error"]["fields"]

@@ -37,7 +37,9 @@ async def test_simultaneous_likes_make_exactly_one_match(make_person, connect, s
     pairs = [(one, other) for index, one in enumerate(people) for other in people[index + 1 :]]
     phones = {person.id: await connect(person) for person in people}
 
-    answers = await asyncio.gather(*(like(a, b) for one, other in pairs for a, b in ((one, other), (other, one))))
+    answers = await asyncio.gather(
+        *(like(a, b) for one, other in pairs for a, b in ((one, other), (other, one)))
+    )
 
     matched = [answer["data"]["isMatch"] for answer in answers]
     told = []

@@ -33,7 +33,9 @@ def short_lease(monkeypatch):
     monkeypatch.setattr(presence, "LEASE_SECONDS", 0.6)
 
 
-async def test_whoever_no_server_vouches_for_goes_offline(short_lease, make_client, make_person, connect, sql):
+async def test_whoever_no_server_vouches_for_goes_offline(
+    short_lease, make_client, make_person, connect, sql
+):
     """A server that was killed cannot say that its people left: their lease runs out, that of others does not."""
     client = await make_client()
     left_behind, here = await make_person("Left behind", at=client), await make_person("Here", at=client)

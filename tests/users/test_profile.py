@@ -14,7 +14,12 @@ async def test_only_what_is_given_changes(make_person):
 
     user = (await response.json())["data"]["user"]
     assert response.status == 200
-    assert (user["fullName"], user["bio"], user["location"], user["age"]) == ("Ann", "Updated bio", "Los Angeles, CA", 25)
+    assert (user["fullName"], user["bio"], user["location"], user["age"]) == (
+        "Ann",
+        "Updated bio",
+        "Los Angeles, CA",
+        25,
+    )
     assert (await ann.data("/api/auth/profile"))["bio"] == "Updated bio"
 
 
@@ -152,7 +157,11 @@ async def test_leaving_in_a_call_settles_it(make_person, connect, outside):
 async def test_the_export_holds_everything_about_the_person_and_no_one_else(make_person, outside, sql):
     ann, ben = await make_person("Ann"), await make_person("Ben")
     await ann.post("/api/users/like", {"targetUserId": ben.id})
-    sql("INSERT INTO messages (sender_id, receiver_id, message_text) VALUES (%s, %s, 'Hello!')", ann.id, ben.id)
+    sql(
+        "INSERT INTO messages (sender_id, receiver_id, message_text) VALUES (%s, %s, 'Hello!')",
+        ann.id,
+        ben.id,
+    )
 
     data = await ann.data("/api/auth/export")
 

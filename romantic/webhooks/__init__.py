@@ -1,0 +1,1 @@
+"""News from providers: proven first, then acted on once."""

@@ -1,0 +1,74 @@
+"""/api/webhooks"""
+
+from typing import NoReturn
+from urllib.parse import parse_qsl
+
+import structlog
+from aiohttp import web
+
+from romantic.coins import ads
+from romantic.coins.news import tell_effect, tell_entries
+from romantic.db import transaction
+from romantic.errors import Unavailable
+from romantic.http import LIMITER, Limit, anyone, get, ok, post
+from romantic.http.body import parse_object, read_body
+from romantic.http.limits import subject_of
+from romantic.integrations.admob import ADMOB, CallbackRefused, KeysUnavailable
+from romantic.integrations.stripe_payments import PAYMENTS, EventRefused
+from romantic.settings import SETTINGS
+from romantic.webhooks.errors import InvalidSignature
+from romantic.webhooks.stripe_events import take_event
+
+log = structlog.get_logger()
+
+LARGEST_EVENT = 1024 * 1024
+#: Wide enough that a provider never meets it; whoever cannot sign meets the other one.
+WEBHOOKS = Limit("webhook", 6000, 60)
+FORGERIES = Limit("webhook-forgery", 30, 60)
+
+
+async def take_stripe(request: web.Request) -> web.Response:
+    """200 for everything that is signed and understood: Stripe repeats whatever was not."""
+    raw = await read_body(request, LARGEST_EVENT)
+    try:
+        request.app[PAYMENTS].verify_event(raw, request.headers.get("Stripe-Signature"))
+    except EventRefused:
+        await _refuse(request, "stripe")
+    event = parse_object(raw)
+    async with transaction(request.app) as conn:
+        effect = await take_event(conn, event)
+    log.info("webhook.taken", provider="stripe", event_type=event["type"], outcome=effect.outcome)
+    await tell_effect(request.app, effect, event_type=event["type"], provider_id=event["id"])
+    return ok({"received": True}, "Event received")
+
+
+async def take_admob(request: web.Request) -> web.Response:
+    """The raw query is what is signed; parsing comes after."""
+    try:
+        content = await request.app[ADMOB].verify(request.raw_path.partition("?")[2])
+    except CallbackRefused:
+        await _refuse(request, "admob")
+    except KeysUnavailable:
+        raise Unavailable(retry_after=60) from None
+    callback = ads.read_callback(parse_qsl(content, keep_blank_values=True))
+    if callback is None:
+        log.info("webhook.taken", provider="admob", outcome="not_ours")
+        return ok({"received": True}, "Callback received")
+    async with transaction(request.app) as conn:
+        reward = await ads.take_callback(conn, callback, request.app[SETTINGS])
+    log.info("webhook.taken", provider="admob", outcome=reward.outcome)
+    if reward.entries:
+        await tell_entries(request.app, reward.entries[0]["user_id"], reward.entries)
+    return ok({"received": True}, "Callback received")
+
+
+async def _refuse(request: web.Request, provider: str) -> NoReturn:
+    log.warning("webhook.forged", provider=provider)
+    await request.app[LIMITER].hit(FORGERIES, subject_of(request))
+    raise InvalidSignature
+
+
+ROUTES = (
+    post("/api/webhooks/stripe", take_stripe, anyone, limit=WEBHOOKS, raw=True),
+    get("/api/webhooks/admob", take_admob, anyone, limit=WEBHOOKS),
+)
