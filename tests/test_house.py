@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "users": {"db", "errors", "http", "integrations", "media", "realtime", "signals"},
     "coins": {"db", "errors", "http", "integrations", "realtime", "settings"},
     "auth": {"coins", "db", "errors", "http", "integrations", "redis", "settings", "signals", "users"},
-    "admin": {"auth", "coins", "db", "errors", "http", "integrations", "realtime", "settings", "signals", "users"},
+    "admin": {"auth", "calls", "coins", "db", "errors", "http", "integrations", "realtime", "settings", "signals", "users"},
     "webhooks": {"coins", "db", "errors", "http", "integrations", "settings"},
     "super_lover": {"coins", "db", "errors", "http", "realtime", "settings"},
     "preferences": {"db", "http"},

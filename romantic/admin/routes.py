@@ -19,13 +19,17 @@ from romantic.admin.schemas import (
     SuspendBody,
     UsersQuery,
     audit_view,
+    explained_view,
+    ledger_view,
     live_call_view,
     report_view,
+    timeline_view,
     user_view,
 )
 from romantic.admin.service import Actor
 from romantic.admin.session import SECONDS, STAFF, admin, moderator, sign
 from romantic.auth import service as auth
+from romantic.calls import service as calls
 from romantic.coins import service as coins
 from romantic.db import connection, load_queries, transaction
 from romantic.http import anyone, client_ip, get, ok, page_of, post, put
@@ -178,6 +182,20 @@ async def list_live_calls(request: web.Request) -> web.Response:
     return ok({"calls": [live_call_view(row) for row in rows]}, "Live calls retrieved successfully")
 
 
+async def explain_call(request: web.Request, *, call_id: UUID) -> web.Response:
+    """One call with its timeline and every entry it caused: what each coin of it was for."""
+    async with connection(request.app) as conn:
+        call = await calls.get_call(conn, call_id=call_id)
+        events = await calls.list_events(conn, call_id=call_id)
+        entries = await coins.list_entries_of(conn, reference_id=call_id)
+    data = {
+        "call": explained_view(call),
+        "timeline": [timeline_view(row) for row in events],
+        "entries": [ledger_view(row) for row in entries],
+    }
+    return ok(data, "Call retrieved successfully")
+
+
 async def audit_ledger(request: web.Request) -> web.Response:
     async with connection(request.app) as conn:
         proof = await coins.audit(conn)
@@ -243,6 +261,7 @@ ROUTES = (
     post("/api/admin/users/{user_id}/verify", verify, moderator, body=ReasonBody, limit=ADMIN),
     post("/api/admin/coins/adjust", adjust, admin, body=AdjustBody, limit=ADMIN),
     get("/api/admin/calls/live", list_live_calls, moderator, limit=ADMIN),
+    get("/api/admin/calls/{call_id}", explain_call, moderator, limit=ADMIN),
     get("/api/admin/ledger/audit", audit_ledger, admin, limit=ADMIN),
     get("/api/admin/audit-log", list_audit, moderator, query=AuditQuery, limit=ADMIN),
 )

@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 
 from romantic.db import Row
 from romantic.http import PageQuery, Schema, WholeNumber, Words
+from romantic.http.envelope import camel
 
 REPORT_STATES = ("pending", "investigating", "resolved", "dismissed")
 ACTIONS = ("none", "warn", "suspend", "ban", "remove_photo")
@@ -126,3 +127,46 @@ def audit_view(row: Row) -> dict[str, Any]:
         "requestId": row["request_id"],
         "createdAt": row["created_at"],
     }
+
+
+EXPLAINED = [
+    "id",
+    "caller_id",
+    "receiver_id",
+    "call_type",
+    "status",
+    "end_reason",
+    "ended_by",
+    "duration_seconds",
+    "client_duration_seconds",
+    "billing",
+    "price",
+    "share",
+    "coins_charged",
+    "coins_refunded",
+    "coins_spent",
+    "coins_earned",
+    "metered_by",
+    "evidence_level",
+    "gaps",
+    "quality_score",
+    "created_at",
+    "answered_at",
+    "started_at",
+    "ended_at",
+]
+TIMELINE = ("event", "user_id", "detail", "created_at")
+LEDGER = ["id", "user_id", "transaction_type", "signed_amount", "balance_after", "description", "created_at"]
+
+
+def explained_view(row: Row) -> dict[str, Any]:
+    """A call as an operator needs it: the true end reason, the claim of the client, the evidence."""
+    return {camel(name): row[name] for name in EXPLAINED}
+
+
+def timeline_view(row: Row) -> dict[str, Any]:
+    return {camel(name): row[name] for name in TIMELINE}
+
+
+def ledger_view(row: Row) -> dict[str, Any]:
+    return {camel(name): row[name] for name in LEDGER}

@@ -124,6 +124,11 @@ async def get_call(conn: Connection, *, call_id: UUID) -> Row:
     return call
 
 
+async def list_events(conn: Connection, *, call_id: UUID) -> list[Row]:
+    """The timeline of a call, oldest first."""
+    return await conn.all(sql.list_call_events, call_id=call_id)
+
+
 async def find_active_call(conn: Connection, *, user_id: UUID) -> UUID | None:
     call_id: UUID | None = await conn.value(sql.find_active_call, user_id=user_id)
     return call_id

@@ -282,3 +282,23 @@ async def test_people_are_found_by_phone_and_status(make_staff, make_person, sql
     assert [row["id"] for row in by_phone["data"]["users"]] == [ann.id]
     assert [row["id"] for row in by_status["data"]["users"]] == [ann.id]
     assert ann.phone_number not in str(by_status)
+
+
+async def test_a_call_is_explained_coin_by_coin(make_staff, make_person):
+    desk, ann, ben = await make_staff(), await make_person("Ann", super_lover=True), await make_person("Ben")
+    body = {"receiverId": ann.id, "callType": "audio"}
+    call = (await (await ben.post("/api/calls/initiate", body)).json())["data"]
+    await ann.post(f"/api/calls/{call['callId']}/accept")
+    await ann.post(f"/api/calls/{call['callId']}/end", {"duration": 999})
+
+    status, answer = await desk.get(f"/api/admin/calls/{call['callId']}")
+
+    data = answer["data"]
+    assert status == 200
+    assert [row["event"] for row in data["timeline"]] == ["initiated", "answered", "ended"]
+    assert [(row["userId"], row["signedAmount"]) for row in data["entries"]] == [(ben.id, -50), (ann.id, 25)]
+    assert (
+        data["call"]["clientDurationSeconds"],
+        data["call"]["coinsSpent"],
+        data["call"]["coinsEarned"],
+    ) == (999, 50, 25)

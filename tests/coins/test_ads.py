@@ -155,9 +155,7 @@ async def test_reordered_query_is_refused(call, make_person, outside):
     assert await call.raw(f"{second}&{first}&{rest}") == 400
 
 
-@pytest.mark.parametrize(
-    "query", ["", "signature=AA&key_id=1", "a=1&signature=&key_id=1", "a=1&key_id=1"]
-)
+@pytest.mark.parametrize("query", ["", "signature=AA&key_id=1", "a=1&signature=&key_id=1", "a=1&key_id=1"])
 async def test_query_without_proof_is_refused(call, query):
     assert await call.raw(query) == 400
 
