@@ -129,7 +129,7 @@ def audit_view(row: Row) -> dict[str, Any]:
     }
 
 
-EXPLAINED = [
+EXPLAINED = (
     "id",
     "caller_id",
     "receiver_id",
@@ -154,9 +154,17 @@ EXPLAINED = [
     "answered_at",
     "started_at",
     "ended_at",
-]
+)
 TIMELINE = ("event", "user_id", "detail", "created_at")
-LEDGER = ["id", "user_id", "transaction_type", "signed_amount", "balance_after", "description", "created_at"]
+LEDGER = (
+    "id",
+    "user_id",
+    "transaction_type",
+    "signed_amount",
+    "balance_after",
+    "description",
+    "created_at",
+)
 
 
 def explained_view(row: Row) -> dict[str, Any]:

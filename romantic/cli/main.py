@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from romantic.cli import admin, config
 from romantic.cli.faults import CommandFault
-from romantic.settings import SettingsFaulty
+from romantic.settings import SettingsFaulty, load_settings
 
 EX_CONFIG = 78  # sysexits.h
 
@@ -67,9 +67,10 @@ def _add(
 
 
 def _serve(_: argparse.Namespace) -> int:
+    settings = load_settings()  # first: a fault should not wait for everything to be loaded
     from romantic.cli.serve import serve
 
-    return serve()
+    return serve(settings)
 
 
 def _migrate(_: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from romantic.http.health import LIFECYCLE
 from romantic.logs import configure_logs, flush_logs
 from romantic.realtime import HUB
 from romantic.rtc import tune_gc
-from romantic.settings import Settings, load_settings
+from romantic.settings import Settings
 
 log = structlog.get_logger()
 
@@ -30,9 +30,8 @@ CANCEL_GRACE = 0.5  # for what is cancelled after that
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
-def serve() -> int:
+def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; a second process in the same folder is told about the first."""
-    settings = load_settings()
     configure_logs(settings)
     try:
         with stop_signals() as stop, stores(settings) as (settings, announce):
@@ -111,18 +110,16 @@ async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: C
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
     """Start the application, which opens its UDP port, and then take connections."""
+    where = f"RTC_UDP_HOST={settings.rtc_udp_host} RTC_UDP_PORT={settings.rtc_udp_port}"
     try:
         await runner.setup()
-    except OSError as fault:
-        where = f"RTC_UDP_HOST={settings.rtc_udp_host} RTC_UDP_PORT={settings.rtc_udp_port}"
-        raise CommandFault(f"{where}: {fault}") from None
-    site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
-    try:
+        where = f"HOST={settings.host} PORT={settings.port}"
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
     except OSError as fault:
-        with suppress(Exception):
+        with suppress(Exception):  # what has started already has reason to complain
             await runner.cleanup()
-        raise CommandFault(f"HOST={settings.host} PORT={settings.port}: {fault}") from None
+        raise CommandFault(f"{where}: {fault}") from None
     return site
 
 

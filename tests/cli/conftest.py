@@ -1,8 +1,6 @@
-"""Folders to start run.py in, servers that surely end, and one demo that runs beside the quick tests."""
+"""Folders to start run.py in, and servers that surely end."""
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.runs import RUN, Place, Server, end_of, environment
+from tests.cli.runs import Place, Server, end_of
 
 
 @pytest.fixture(scope="session")
@@ -56,22 +54,3 @@ def start(place: Place) -> Iterator[Callable[..., Server]]:
 
     with end_of(servers):
         yield start
-
-
-@pytest.fixture(scope="session")
-def demo(make_place: Callable[[], Place]) -> Iterator[tuple[Place, Place, "subprocess.Popen[str]"]]:
-    """`run.py demo`, started and not waited for: where it runs, where it may leave something, and itself."""
-    here, scratch = make_place(), make_place()
-    process = subprocess.Popen(
-        (sys.executable, RUN, "demo", "--seconds", "5"),
-        cwd=here.path,
-        env=environment(TMPDIR=str(scratch.path)),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    yield here, scratch, process
-    if process.poll() is None:
-        process.terminate()
-        process.communicate(timeout=40)

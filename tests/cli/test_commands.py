@@ -18,9 +18,6 @@ from romantic.settings import Settings
 from tests.cli.runs import RUN, Place, environment
 from tests.test_settings import PRODUCTION
 
-# It takes a while and waits most of it: these tests run meanwhile.
-pytestmark = pytest.mark.usefixtures("demo")
-
 COMMANDS = ("serve", "migrate", "demo", "routes", "config", "admin")
 CARELESS = {
     "JWT_SECRET": "development-only-secret-of-more-than-32-characters",

@@ -1,7 +1,7 @@
 """run.py demo: the story holds, says what it measured, and leaves nothing behind."""
 
 import re
-import subprocess
+from collections.abc import Callable
 
 from tests.cli.runs import Place
 
@@ -32,19 +32,19 @@ FACTS = {
 
 
 def test_every_step_of_the_story_holds_and_nothing_is_left(
-    demo: tuple[Place, Place, "subprocess.Popen[str]"],
+    place: Place, make_place: Callable[[], Place]
 ) -> None:
-    here, scratch, process = demo
+    scratch = make_place()
 
-    out, err = process.communicate(timeout=55)
+    done = place.run("demo", "--seconds", "5", TMPDIR=str(scratch.path))
 
-    steps = {match["name"].strip(): match for match in STEP.finditer(out)}
-    assert (process.returncode, err) == (0, ""), out + err
+    steps = {match["name"].strip(): match for match in STEP.finditer(done.stdout)}
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert list(steps) == list(FACTS)
     assert {match["verdict"] for match in steps.values()} == {"ok"}
     assert [name for name, facts in FACTS.items() if not re.search(facts, steps[name]["facts"])] == []
-    assert re.search(r"^All 19 steps held, [\d.]+ s\.$", out, re.MULTILINE)
-    assert [*here.path.iterdir(), *scratch.path.iterdir()] == []
+    assert re.search(r"^All 19 steps held, [\d.]+ s\.$", done.stdout, re.MULTILINE)
+    assert [*place.path.iterdir(), *scratch.path.iterdir()] == []
 
 
 def test_step_that_does_not_hold_ends_the_story_with_exit_code_1(place: Place) -> None:

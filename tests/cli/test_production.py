@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
@@ -30,30 +31,30 @@ def free_port(kind: socket.SocketKind) -> int:
         return int(probe.getsockname()[1])
 
 
+def new_ports() -> dict[str, str]:
+    kinds = {"PORT": socket.SOCK_STREAM, "RTC_UDP_PORT": socket.SOCK_DGRAM}
+    return {name: str(free_port(kind)) for name, kind in kinds.items()}
+
+
 @pytest.fixture(scope="module")
 def variables(postgres: str, valkey: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a production server is given, on the stores of the tests."""
     return PRODUCTION | {
         "DATABASE_URL": postgres,
         "REDIS_URL": valkey,
+        **new_ports(),
         "HOST": "127.0.0.1",
-        "PORT": str(free_port(socket.SOCK_STREAM)),
         "DRAIN_SECONDS": "0",
         "RTC_UDP_HOST": "127.0.0.1",
-        "RTC_UDP_PORT": str(free_port(socket.SOCK_DGRAM)),
         "STORAGE": "disk",
         "MEDIA_DIR": str(tmp_path_factory.mktemp("media")),
     }
 
 
 @pytest.fixture(scope="module")
-def server(
-    start_for_all: Callable[..., Server], variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Server:
-    """One that runs for all tests here, and says at its end what it had imported."""
-    witness = tmp_path_factory.mktemp("witness") / "run.py"
-    witness.write_text(WITNESS.format(run=str(RUN), root=str(RUN.parent)))
-    server = start_for_all(witness, **variables)
+def server(start_for_all: Callable[..., Server], variables: dict[str, str]) -> Server:
+    """One that runs for all tests here."""
+    server = start_for_all(**variables)
     server.ready()
     return server
 
@@ -93,8 +94,7 @@ def test_taken_port_is_named_and_nothing_else_tried(
     server: Server, variables: dict[str, str], place: Place, taken: str
 ) -> None:
     server.ready()
-    others = {"PORT": free_port(socket.SOCK_STREAM), "RTC_UDP_PORT": free_port(socket.SOCK_DGRAM)}
-    ours = {name: str(port) for name, port in others.items() if name != taken}
+    ours = new_ports() | {taken: variables[taken]}
 
     done = place.run("serve", **(variables | ours))
 
@@ -103,9 +103,16 @@ def test_taken_port_is_named_and_nothing_else_tried(
     assert f"{taken}={variables[taken]}" in done.stderr
 
 
-def test_ends_in_order_with_log_lines_only_and_nothing_of_development_imported(server: Server) -> None:
-    """The last one here: it ends the server."""
-    assert server.stop() == 0
+def test_ends_in_order_with_log_lines_only_and_nothing_of_development_imported(
+    start: Callable[..., Server], variables: dict[str, str], tmp_path: Path
+) -> None:
+    witness = tmp_path / "run.py"
+    witness.write_text(WITNESS.format(run=str(RUN), root=str(RUN.parent)))
+    server = start(witness, **(variables | new_ports()))
+    server.ready()
 
+    status = server.stop()
+
+    assert status == 0
     assert [json.loads(line)["event"] for line in server.out.splitlines()][-1] == "server.stop"
     assert server.err == "IMPORTED []\n"

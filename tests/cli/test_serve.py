@@ -2,9 +2,12 @@
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from urllib.parse import unquote
 
 import psycopg2
 import pytest
@@ -167,13 +170,17 @@ def test_start_cut_short_leaves_nothing_running(start: Callable[..., Server], pl
     assert place.programs == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands its servers to another user")
 def test_closed_folder_does_not_keep_roots_servers_from_starting(
     start: Callable[..., Server], place: Place
 ) -> None:
-    """As in /root: the servers run as nobody, who cannot get in there."""
+    """As in /root: the servers run as nobody, who cannot get in there, so their data lies elsewhere."""
     place.path.chmod(0o700)
     server = start()
 
     server.ready()
 
+    elsewhere = unquote(running_postgres(place.home).dsn.partition("host=")[2].partition("&")[0])
     assert server.stop() == 0
+    assert elsewhere.startswith("/var/tmp/")
+    shutil.rmtree(Path(elsewhere).parent)

@@ -15,7 +15,6 @@ from romantic.cli.story import RECEIVER, RECEIVER_CODE
 from romantic.realtime.events import CloseCode
 from tests.cli.runs import Server, wait_until
 
-DRAINS = {"drained": "2.5", "hurried": "0"}
 SHUTDOWN_SECONDS = 25.0
 BODY = json.dumps({"phoneNumber": RECEIVER, "otpCode": RECEIVER_CODE}).encode()
 UPGRADE = {
@@ -24,13 +23,6 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
-
-
-@pytest.fixture(scope="module")
-def fleet(start_for_all: Callable[..., Server]) -> dict[str, Server]:
-    """All that these tests end, started at once."""
-    patient = {"READ_TIMEOUT_SECONDS": "30"}  # with half a request
-    return {name: start_for_all(DRAIN_SECONDS=seconds, **patient) for name, seconds in DRAINS.items()}
 
 
 @pytest.fixture
@@ -70,9 +62,9 @@ async def connected(http: ClientSession, url: str) -> Phone:
     return phone
 
 
-async def test_sigterm_drains(fleet: dict[str, Server], http: ClientSession) -> None:
+async def test_sigterm_drains(start: Callable[..., Server], http: ClientSession) -> None:
     """Not ready, no new sockets, the open ones sent elsewhere, what was begun finished, all within limits."""
-    server = fleet["drained"]
+    server = start(DRAIN_SECONDS="2.5", READ_TIMEOUT_SECONDS="30")
     url = server.ready()
     phones = [await connected(http, url) for _ in range(3)]
     await phones[0].post("/api/auth/send-otp", {"phoneNumber": RECEIVER})
@@ -108,8 +100,8 @@ async def first_closed(phones: list[Phone]) -> int | None:
     return done.pop().result()
 
 
-async def test_second_signal_ends_the_drain_at_once(fleet: dict[str, Server]) -> None:
-    server = fleet["hurried"]
+async def test_second_signal_ends_the_drain_at_once(start: Callable[..., Server]) -> None:
+    server = start(READ_TIMEOUT_SECONDS="30")
     half = HalfRequest()
     await half.open(server.ready())
     server.send(signal.SIGTERM)
