@@ -27,6 +27,7 @@ from romantic.jobs.janitor import janitor
 from romantic.media import images
 from romantic.messages import events as message_events
 from romantic.messages import routes as messages
+from romantic.messages.media import MEDIA_ROUTES, media_sweeper
 from romantic.preferences import routes as preferences
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
@@ -40,6 +41,7 @@ from romantic.users import routes as users
 from romantic.users.photos import PHOTO_ROUTES, photo_sweeper
 from romantic.users.presence import add_presence
 from romantic.webhooks import routes as webhooks
+from romantic.webhooks import whatsapp as whatsapp_webhooks
 
 ROUTES = (
     *health.ROUTES,
@@ -53,7 +55,9 @@ ROUTES = (
     *purchase_routes.ROUTES,
     *ads_routes.ROUTES,
     *webhooks.ROUTES,
+    *whatsapp_webhooks.ROUTES,
     *messages.ROUTES,
+    *MEDIA_ROUTES,
     *calls.ROUTES,
     *realtime.ROUTES,
     *admin.ROUTES,
@@ -80,7 +84,7 @@ def create_app(settings: Settings) -> web.Application:
     app[GREETINGS], app[PARTED], app[GONE] = greetings, parted, gone
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
-    app.cleanup_ctx.extend((janitor, reconciler, photo_sweeper))
+    app.cleanup_ctx.extend((janitor, reconciler, photo_sweeper, media_sweeper))
     mount(app, ROUTES)
     if settings.development:
         from romantic.dev.wiring import add_development

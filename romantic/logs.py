@@ -88,6 +88,7 @@ def _is_secret(key: str) -> bool:
     return _SECRET.search(key) is not None
 
 
+@lru_cache(4096)
 def cut_address(address: str) -> str:
     """An IP address as logs may hold it: the network it belongs to, /24 or /48."""
     try:

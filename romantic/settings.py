@@ -63,6 +63,8 @@ class Settings:
 
     whatsapp_access_token: str = declare(repr=False)
     whatsapp_phone_number_id: str
+    whatsapp_webhook_verify_token: str = declare(repr=False)
+    whatsapp_app_secret: str = declare(repr=False)
     whatsapp_api_version: str
     whatsapp_api_base_url: str
     whatsapp_template_name: str
@@ -118,6 +120,7 @@ class Settings:
     super_lover_share: float
     super_lover_fee: int
     message_cost: int
+    media_message_cost: int
     messaging_policy: Literal["open", "matched"]
     boost_cost: int
     gift_cost: int

@@ -16,8 +16,17 @@ NEEDED = (
     "public_base_url",
     "whatsapp_access_token",
     "whatsapp_phone_number_id",
+    "whatsapp_webhook_verify_token",
+    "whatsapp_app_secret",
     "stripe_secret_key",
     "stripe_webhook_secret",
+)
+#: What providers and we prove ourselves to each other with.
+SIGNED_WITH = (
+    "stripe_secret_key",
+    "stripe_webhook_secret",
+    "whatsapp_webhook_verify_token",
+    "whatsapp_app_secret",
 )
 #: What leaves the house with a secret, or comes in as proof, travels encrypted.
 ENCRYPTED = ("whatsapp_api_base_url", "stripe_api_base", "admob_keys_url")
@@ -98,7 +107,7 @@ def not_for_production(values: dict[str, Any]) -> list[str]:
     faults += [
         f"{name.upper()} must be https" for name in ENCRYPTED if urlsplit(values[name]).scheme != "https"
     ]
-    for name in ("stripe_secret_key", "stripe_webhook_secret"):
+    for name in SIGNED_WITH:
         if any(secret.strip().startswith(KNOWN_TO_ALL) for secret in values[name].split(",")):
             faults.append(f"{name.upper()} is the secret of an example")
     if values["ads_trust_mode"] == "client":

@@ -29,11 +29,11 @@ class Bucket:
         self.name = f"romantic-{uuid.uuid4()}"
         self._s3 = boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", **ACCESS)
         self._s3.create_bucket(Bucket=self.name)
-        self._s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(self._readable_by_everybody()))
+        self._s3.put_bucket_policy(Bucket=self.name, Policy=json.dumps(self._photos_readable_by_everybody()))
         self.settings = {"storage": "s3", "s3_bucket": self.name, "aws_endpoint_url": endpoint, **ACCESS}
 
-    def _readable_by_everybody(self) -> dict[str, Any]:
-        resource = f"arn:aws:s3:::{self.name}/*"
+    def _photos_readable_by_everybody(self) -> dict[str, Any]:
+        resource = f"arn:aws:s3:::{self.name}/profile-*"
         grant = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": resource}
         return {"Version": "2012-10-17", "Statement": [grant]}
 

@@ -1,5 +1,6 @@
 """The documented examples: every request as written is accepted, every response has at least those keys and types."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,9 +8,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from aiohttp import FormData
 
 from tests.conftest import prove
+from tests.media import pictures
 from tests.phone import Person
+from tests.webhooks import meta
 
 UUID_TEXT, ISO, TEXT, URL = "uuid", "2024-01-15T10:30:00Z", "text", "https://…"
 OPTIONAL = object()  # the key is there; its value may be null
@@ -28,6 +32,7 @@ class Scene:
     call: dict[str, Any] = field(default_factory=dict)
     sql: Any = None
     package_id: str = ""
+    message_id: str = ""
 
 
 @dataclass
@@ -41,9 +46,13 @@ class Example:
     data: Any = None
     body: Callable[[Scene], Any] = lambda scene: None
     stage: str = "signed_in"
+    headers: Callable[[Any], dict[str, str]] = lambda body: {}
 
     def __str__(self) -> str:
         return self.title
+
+    def content(self, body: Any) -> dict[str, Any]:
+        return {"data": body} if isinstance(body, FormData) else {"json": body}
 
 
 USER = {
@@ -63,6 +72,41 @@ PREFERENCES = {
     "app": {"theme": "light", "language": "en", "autoPlayVideos": True},
 }
 PAGINATION = {"page": 1, "limit": 20, "total": 1, "hasNext": False}
+
+
+WHATSAPP_EVENTS = {
+    "object": "whatsapp_business_account",
+    "entry": [
+        {
+            "id": "phone_number_id",
+            "changes": [
+                {
+                    "value": {
+                        "messaging_product": "whatsapp",
+                        "metadata": {
+                            "display_phone_number": "+1234567890",
+                            "phone_number_id": "phone_number_id",
+                        },
+                        "statuses": [{"id": "wamid.xxx", "status": "delivered", "timestamp": "1234567890"}],
+                    },
+                    "field": "messages",
+                }
+            ],
+        }
+    ],
+}
+
+
+MESSAGE = {
+    "id": UUID_TEXT, "senderId": UUID_TEXT, "receiverId": UUID_TEXT, "messageType": "text", "isRead": True,
+    "createdAt": ISO,
+}  # fmt: skip
+
+
+def media_form(scene: Scene) -> FormData:
+    form = FormData({"receiverId": str(scene.other.id)})
+    form.add_field("media", pictures.photo(), filename="photo.jpg", content_type="image/jpeg")
+    return form
 
 
 def register_body(scene: Scene) -> dict[str, Any]:
@@ -220,6 +264,43 @@ EXAMPLES = (
         lambda scene: {"amount": 10, "action": "gift", "referenceId": str(scene.other.id)},
     ),
     Example(
+        "5.1 conversations", "GET", "/api/messages/conversations", "Conversations retrieved successfully",
+        {
+            "conversations": [
+                {
+                    "id": UUID_TEXT,
+                    "user": {"id": UUID_TEXT, "fullName": "Sarah Johnson", "profileImageUrl": OPTIONAL},
+                    "lastMessage": "Hey there! 👋", "lastMessageTime": ISO, "unreadCount": 2,
+                }
+            ]
+        },
+        stage="written",
+    ),
+    Example(
+        "5.2 messages", "GET", "/api/messages/conversation/{otherId}?page=1&limit=50",
+        "Messages retrieved successfully",
+        {"messages": [MESSAGE | {"messageText": "Hey there! 👋"}], "pagination": PAGINATION},
+        stage="written",
+    ),
+    Example(
+        "5.3 send", "POST", "/api/messages/send", "Message sent successfully",
+        {"message": MESSAGE | {"messageText": TEXT}, "coinsSpent": 5, "newBalance": 140},
+        lambda scene: {
+            "receiverId": str(scene.other.id), "messageText": "Hello! How are you?", "messageType": "text",
+        },
+    ),
+    Example(
+        "5.4 read", "PUT", "/api/messages/read/{otherId}", "Messages marked as read",
+        {"readCount": 5}, stage="written",
+    ),
+    Example(
+        "5.5 delete", "DELETE", "/api/messages/{messageId}", "Message deleted successfully", stage="written"
+    ),
+    Example(
+        "5.6 send media", "POST", "/api/messages/send-media", "Media message sent successfully",
+        {"message": MESSAGE | {"mediaUrl": URL}}, media_form,
+    ),
+    Example(
         "6.1 initiate", "POST", "/api/calls/initiate", "Call initiated successfully",
         {"callId": UUID_TEXT, "roomId": "room_uuid", "coinsSpent": 50, "newBalance": 90},
         lambda scene: {"receiverId": str(scene.other.id), "callType": "video"},
@@ -269,6 +350,17 @@ EXAMPLES = (
             "lastActive": "2 min ago",
             "profileCompleteness": 85,
         },
+    ),
+    Example(
+        "8.1 whatsapp verification", "GET",
+        f"/api/webhooks/whatsapp?hub.mode=subscribe&hub.challenge=xxx&hub.verify_token={meta.TOKEN}",
+        "Webhook verified successfully", {"challenge": "xxx"}, stage="anonymous",
+        headers=lambda body: {"Accept": "application/json"},
+    ),
+    Example(
+        "8.2 whatsapp events", "POST", "/api/webhooks/whatsapp", "Webhook processed successfully",
+        body=lambda scene: WHATSAPP_EVENTS, stage="anonymous",
+        headers=lambda body: meta.sign(json.dumps(body).encode()),
     ),
 )  # fmt: skip
 
@@ -347,6 +439,15 @@ async def _talked(scene: Scene, outside: Any) -> None:
     await scene.me.post(f"/api/calls/{call_id}/end")
 
 
+async def _written(scene: Scene, outside: Any) -> None:
+    """The other one wrote to me, and I answered."""
+    scene.token = scene.me.access_token
+    greeting = {"receiverId": str(scene.me.id), "messageText": "Hey there! 👋", "messageType": "text"}
+    await scene.other.post("/api/messages/send", greeting)
+    answer = await scene.me.post("/api/messages/send", greeting | {"receiverId": str(scene.other.id)})
+    scene.message_id = (await answer.json())["data"]["message"]["id"]
+
+
 STAGES: dict[str, Callable[[Scene, Any], Awaitable[None]]] = {
     "anonymous": _anonymous,
     "code_sent": _code_sent,
@@ -360,6 +461,7 @@ STAGES: dict[str, Callable[[Scene, Any], Awaitable[None]]] = {
     "on_sale": _on_sale,
     "super_lovers": _super_lovers,
     "talked": _talked,
+    "written": _written,
 }
 
 
@@ -388,10 +490,14 @@ async def test_documented_example(example, client, make_person, outside, sql):
         await make_person("John Doe", coins=150), await make_person("Sarah Johnson", coins=150), sql=sql
     )
     await STAGES[example.stage](scene, outside)
-    path = example.path.replace("{callId}", scene.call.get("callId", ""))
+    names = {"callId": scene.call.get("callId"), "otherId": scene.other.id, "messageId": scene.message_id}
+    path = example.path.format(**names)
+    body = example.body(scene)
     headers = {"Authorization": f"Bearer {scene.token}"} if scene.token else {}
 
-    response = await client.request(example.method, path, json=example.body(scene), headers=headers)
+    response = await client.request(
+        example.method, path, headers=headers | example.headers(body), **example.content(body)
+    )
 
     answer = await response.json()
     assert response.status == 200, answer

@@ -133,6 +133,17 @@ async def mark_sent(conn: Connection, code_id: UUID, *, message_id: str | None, 
     await conn.run(sql.set_delivery, code_id=code_id, message_id=message_id, delivery_status=status)
 
 
+async def take_statuses(conn: Connection, statuses: list[tuple[str, str]]) -> None:
+    """What the provider tells of messages by id, in any order and any number of times; only forward counts.
+
+    Needs a transaction.
+    """
+    message_ids = [message_id for message_id, _ in statuses]
+    if not await conn.all(sql.lock_sent_codes, message_ids=message_ids):
+        return
+    await conn.run(sql.advance_delivery, message_ids=message_ids, statuses=[status for _, status in statuses])
+
+
 async def unlock(conn: Connection, *, phone_number: str) -> bool:
     """Forget the wrong guesses of a number; False if there were none. The limits on sending stay."""
     return await conn.run(sql.clear_failures, phone_number=phone_number) > 0

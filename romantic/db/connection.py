@@ -235,13 +235,20 @@ class Database:
         assert self._pool is not None
         await self._pool.release(raw)
 
-    async def _acquire(self) -> aiopg.Connection:
-        assert self._pool is not None, "the database is not started"
+    async def _take_slot(self) -> None:
+        """A place in the pool; the timer is only worth its cost where there is something to wait for."""
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
         try:
             async with asyncio.timeout(self._settings.database_acquire_seconds):
                 await self._slots.acquire()
         except TimeoutError:
             raise DatabaseBusy("no connection came free in time") from None
+
+    async def _acquire(self) -> aiopg.Connection:
+        assert self._pool is not None, "the database is not started"
+        await self._take_slot()
         try:
             return await self._fresh()
         except BaseException:

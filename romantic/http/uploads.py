@@ -22,6 +22,8 @@ from romantic.http.multipart import Part, boundary_of, parse
 from romantic.settings import SETTINGS
 
 MOST_AT_ONCE, MOST_PER_USER = 24, 2
+#: All of them together: 24 photos, or some films.
+MOST_BYTES = 300_000_000
 LARGEST_TEXT = 16 * 1024
 #: Boundaries, part headers and texts around the file.
 OVERHEAD = 128 * 1024
@@ -40,19 +42,22 @@ class Uploads:
 
     def __init__(self) -> None:
         self._held: Counter[UUID] = Counter()
+        self._bytes = 0
 
     @asynccontextmanager
-    async def place(self, user_id: UUID) -> AsyncIterator[None]:
-        """Room for one upload while the block lasts; raises RateLimited, Unavailable."""
+    async def place(self, user_id: UUID, *, size: int) -> AsyncIterator[None]:
+        """Room for one upload of so many bytes while the block lasts; raises RateLimited, Unavailable."""
         if self._held[user_id] >= MOST_PER_USER:
             raise RateLimited("Finish your other uploads first.", retry_after=1)
-        if self._held.total() >= MOST_AT_ONCE:
+        if self._held.total() >= MOST_AT_ONCE or self._bytes + size > MOST_BYTES:
             raise Unavailable(retry_after=2)
         self._held[user_id] += 1
+        self._bytes += size
         try:
             yield
         finally:
             self._held[user_id] -= 1
+            self._bytes -= size
             self._held += Counter()  # forgets who has nothing left
 
 
@@ -65,7 +70,9 @@ async def form_of(request: web.Request, *, field: str, most_bytes: int) -> Async
 
     The part named `field` is the file. Raises what the envelope needs for every form that is not one.
     """
-    async with request.app[UPLOADS_HELD].place(request[PRINCIPAL].id):
+    # What is announced; a body of unknown or exaggerated length is cut at the limit.
+    size = min(request.content_length or most_bytes, most_bytes) + OVERHEAD
+    async with request.app[UPLOADS_HELD].place(request[PRINCIPAL].id, size=size):
         yield await _read(request, field, most_bytes)
 
 

@@ -12,12 +12,20 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from romantic.integrations.signed_urls import UrlSigner
 from romantic.settings import SETTINGS, Settings
 
 DEADLINE_SECONDS = 10.0
 TRIES = 2
 #: A key stands for the same bytes for ever.
 CACHE_CONTROL = "public, max-age=31536000, immutable"
+#: How long a private address opens its file, and how long the file may stay in the cache of who opened it.
+PRIVATE_SECONDS = 600
+PRIVATE_HEADERS = {
+    "Cache-Control": f"private, max-age={PRIVATE_SECONDS}",
+    # Saved or played, never shown as a page of ours.
+    "Content-Disposition": "attachment",
+}
 
 
 class StorageAway(Exception):
@@ -27,7 +35,9 @@ class StorageAway(Exception):
 class Storage(Protocol):
     """Files by key. What comes back from `put` is kept; `put` and `delete` raise StorageAway."""
 
-    async def put(self, key: str, body: bytes, content_type: str) -> None: ...
+    async def put(self, key: str, body: bytes, content_type: str, *, private: bool = False) -> None:
+        """Private is what only `private_url` leads to."""
+        ...
 
     async def delete(self, key: str) -> None:
         """Also when there is none."""
@@ -37,15 +47,21 @@ class Storage(Protocol):
         """Where anybody who knows the key gets the file."""
         ...
 
+    async def private_url(self, key: str) -> str:
+        """Where the file is to be had for PRIVATE_SECONDS."""
+        ...
+
 
 class Disk:
     """A folder; this server hands the files out itself, unless a CDN does."""
 
-    def __init__(self, folder: Path, base_url: str) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         self._folder = folder.resolve()
-        self._base_url = base_url.rstrip("/")
+        self._own_url = f"{settings.public_base_url}/media"
+        self._base_url = (settings.cdn_base_url or self._own_url).rstrip("/")
+        self._signer = UrlSigner(settings.jwt_keys.values())
 
-    async def put(self, key: str, body: bytes, content_type: str) -> None:  # noqa: ARG002 - told by the key
+    async def put(self, key: str, body: bytes, content_type: str, *, private: bool = False) -> None:  # noqa: ARG002 - the routes know by the key
         await self._run(_write, self._path(key), body)
 
     async def delete(self, key: str) -> None:
@@ -57,8 +73,19 @@ class Disk:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             return None
 
+    async def find_private(self, key: str, *, expires: int, signature: str) -> Path | None:
+        """The file behind an address of `private_url`, while it opens."""
+        if not self._signer.admits(key, expires=expires, signature=signature):
+            return None
+        path = self._path(key)
+        return path if await asyncio.to_thread(path.is_file) else None
+
     def url(self, key: str) -> str:
         return f"{self._base_url}/{quote(key)}"
+
+    async def private_url(self, key: str) -> str:
+        """Always through this server, which looks at the signature."""
+        return f"{self._own_url}/{quote(key)}?{self._signer.query(key, seconds=PRIVATE_SECONDS)}"
 
     def _path(self, key: str) -> Path:
         path = (self._folder / key).resolve()
@@ -93,16 +120,23 @@ class S3:
         self._bucket = settings.s3_bucket
         self._base_url = settings.cdn_base_url.rstrip("/") or _bucket_url(settings)
 
-    async def put(self, key: str, body: bytes, content_type: str) -> None:
-        await self._ask(
-            self._client.put_object, Key=key, Body=body, ContentType=content_type, CacheControl=CACHE_CONTROL
-        )
+    async def put(self, key: str, body: bytes, content_type: str, *, private: bool = False) -> None:
+        headers = {"Cache-Control": CACHE_CONTROL} if not private else PRIVATE_HEADERS
+        named = {name.replace("-", ""): value for name, value in headers.items()}
+        await self._ask(self._client.put_object, Key=key, Body=body, ContentType=content_type, **named)
 
     async def delete(self, key: str) -> None:
         await self._ask(self._client.delete_object, Key=key)
 
     def url(self, key: str) -> str:
         return f"{self._base_url}/{quote(key)}"
+
+    async def private_url(self, key: str) -> str:
+        where = {"Bucket": self._bucket, "Key": key}
+        url: str = await self._client.generate_presigned_url(
+            "get_object", Params=where, ExpiresIn=PRIVATE_SECONDS
+        )
+        return url
 
     async def _ask(self, method: Any, **arguments: Any) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -164,6 +198,5 @@ async def storage(app: web.Application) -> AsyncIterator[None]:
             app[STORAGE] = await stack.enter_async_context(_s3(settings))
         else:
             folder = settings.media_dir or stack.enter_context(tempfile.TemporaryDirectory())
-            base_url = settings.cdn_base_url or f"{settings.public_base_url}/media"
-            app[STORAGE] = Disk(Path(folder), base_url)
+            app[STORAGE] = Disk(Path(folder), settings)
         yield

@@ -1,7 +1,9 @@
-"""WhatsApp Cloud API: sending a one-time code by template message."""
+"""WhatsApp Cloud API: sending a one-time code by template message, and reading what became of it."""
 
+import hashlib
+import hmac
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp
@@ -13,6 +15,9 @@ from romantic.settings import SETTINGS, Settings
 APP_NAME = "Romantic"
 LARGEST_ANSWER = 1024 * 1024
 TIMEOUT = aiohttp.ClientTimeout(total=5)
+STATUSES = frozenset(("sent", "delivered", "read", "failed"))
+
+_MESSAGE_ID = re.compile("[!-~]{1,100}")
 
 
 class WhatsAppRefusal(Exception):
@@ -87,12 +92,54 @@ def _message_id(status: int, body: bytes) -> str:
         answer = orjson.loads(body)
         if status == 200:
             message_id = answer["messages"][0]["id"]
-            if isinstance(message_id, str) and re.fullmatch(r"[!-~]{1,100}", message_id):
+            if isinstance(message_id, str) and _MESSAGE_ID.fullmatch(message_id):
                 return message_id
         reason = f"error {int(answer['error']['code'])}"
     except (ValueError, KeyError, IndexError, TypeError):
         reason = "an answer we do not understand"
     raise WhatsAppRefusal(f"status {status}, {reason}")
+
+
+def is_secret(told: str, secret: str) -> bool:
+    """In the same time however much of it is right."""
+    return hmac.compare_digest(told.encode("utf-8", "surrogatepass"), secret.encode())
+
+
+def is_signed(raw: bytes, signature: str, secret: str) -> bool:
+    """Whether X-Hub-Signature-256 proves these very bytes."""
+    return is_secret(signature, "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest())
+
+
+def read_statuses(event: dict[str, Any], phone_number_id: str) -> list[dict[str, str]]:
+    """Id and status of our messages, of everything a delivery holds; what has another shape is not for us.
+
+    The id of an entry is that of the business account: the number stands in the metadata.
+    """
+    return [
+        {"id": status["id"], "status": status["status"]}
+        for entry in _objects(event.get("entry"))
+        for change in _objects(entry.get("changes"))
+        for value in _objects([change.get("value")])
+        for metadata in _objects([value.get("metadata")])
+        if metadata.get("phone_number_id") == phone_number_id
+        for status in _objects(value.get("statuses"))
+        if _is_status(status)
+    ]
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects of a list; none of anything else."""
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
+
+def _is_status(told: dict[str, Any]) -> bool:
+    message_id, status = told.get("id"), told.get("status")
+    return (
+        isinstance(message_id, str)
+        and isinstance(status, str)
+        and status in STATUSES
+        and _MESSAGE_ID.fullmatch(message_id) is not None
+    )
 
 
 WHATSAPP = web.AppKey("WHATSAPP", WhatsApp)

@@ -1,7 +1,16 @@
-"""Pictures: what a file really is, and its re-encoding in processes of their own. See README.md."""
+"""Files that strangers send: what each really is, looked into in processes of their own. See README.md."""
 
 from romantic.media.frames import Encoded
-from romantic.media.kinds import require_kind
-from romantic.media.pool import IMAGES, ImagePool, images
+from romantic.media.kinds import container_of, require_kind
+from romantic.media.pool import IMAGES, RECORDINGS, ImagePool, RecordingPool, images
 
-__all__ = ["IMAGES", "Encoded", "ImagePool", "images", "require_kind"]
+__all__ = [
+    "IMAGES",
+    "RECORDINGS",
+    "Encoded",
+    "ImagePool",
+    "RecordingPool",
+    "container_of",
+    "images",
+    "require_kind",
+]

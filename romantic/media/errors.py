@@ -1,4 +1,4 @@
-"""Why a picture is not taken, where the common refusals do not say it."""
+"""Why a file is not taken, where the common refusals do not say it."""
 
 from romantic.errors import RomanticError
 
@@ -8,3 +8,10 @@ class InvalidImage(RomanticError):
 
     code = "INVALID_IMAGE"
     message = "This picture cannot be read."
+
+
+class InvalidRecording(RomanticError):
+    """It begins like a recording and cannot be played."""
+
+    code = "INVALID_RECORDING"
+    message = "This recording cannot be played."

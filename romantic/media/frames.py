@@ -1,4 +1,4 @@
-"""What the server and an image worker say to each other over two pipes: length, then bytes."""
+"""What the server and a worker say to each other over two pipes: length, then bytes."""
 
 import struct
 from typing import Any, NamedTuple
@@ -15,11 +15,23 @@ class Encoded(NamedTuple):
     thumbnail: bytes
 
 
-#: Before a job: its length.
-JOB = struct.Struct("!I")
+#: What a job is: PICTURE, or the container of a recording.
+PICTURE = "picture"
+#: Before a job: what it is, its length.
+JOB = struct.Struct("!8sI")
 #: Before an answer: accepted or not, the length of the image, the length of the thumbnail.
+#: For a recording the image is the word for what it is.
 #: Where the job was not accepted, the image is a refusal in JSON.
 ANSWER = struct.Struct("!?II")
+
+
+def job(task: str, length: int) -> bytes:
+    return JOB.pack(task.encode(), length)
+
+
+def job_in(header: bytes) -> tuple[str, int]:
+    task, length = JOB.unpack(header)
+    return task.rstrip(b"\0").decode(), length
 
 
 def accepted(encoded: Encoded) -> bytes:

@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 from romantic.errors import RomanticError
 from romantic.media import frames
-from romantic.media.images import encode
 
 #: What 40 million pixels need at most (WebP, whose decoder holds its canvas three times), and a fifth more.
 MEMORY_BYTES = 1024 * 1024 * 1024
@@ -21,8 +20,8 @@ def main() -> None:
     _restrict()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not look like an answer
-    while (body := _job(sys.stdin.buffer)) is not None:
-        answers.write(_answer(body))
+    while (job := _job(sys.stdin.buffer)) is not None:
+        answers.write(_answer(*job))
         answers.flush()
 
 
@@ -34,20 +33,31 @@ def _restrict() -> None:
         os.nice(5)  # the event loop goes first
 
 
-def _job(jobs: BinaryIO) -> bytes | None:
+def _job(jobs: BinaryIO) -> tuple[str, bytes] | None:
     header = jobs.read(frames.JOB.size)
     if len(header) < frames.JOB.size:
         return None
-    (length,) = frames.JOB.unpack(header)
+    task, length = frames.job_in(header)
     body = jobs.read(length)
-    return body if len(body) == length else None
+    return (task, body) if len(body) == length else None
 
 
-def _answer(body: bytes) -> bytes:
+def _answer(task: str, body: bytes) -> bytes:
     try:
-        return frames.accepted(encode(body))
+        return frames.accepted(_done(task, body))
     except RomanticError as refusal:
         return frames.refused(refusal)
+
+
+def _done(task: str, body: bytes) -> frames.Encoded:
+    # Each imports its own decoders: what a worker never uses takes no memory from what it does.
+    if task == frames.PICTURE:
+        from romantic.media.images import encode
+
+        return encode(body)
+    from romantic.media.recordings import probe
+
+    return frames.Encoded(probe(body, task).encode(), b"")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from romantic.coins import service as coins
 from romantic.db import Row, connection
+from romantic.integrations.storage import STORAGE
 from romantic.messages import service
 from romantic.messages.schemas import message_view
 from romantic.realtime import HUB, Event, Kind
@@ -15,7 +16,8 @@ from romantic.settings import SETTINGS
 
 async def send(
     app: web.Application, *, sender_id: UUID, session_id: UUID, receiver_id: UUID, text: str,
-    client_message_id: str | None, message_type: str = "text", cost: int | None = None, **media: str | None,
+    client_message_id: str | None, message_type: str = "text", media_key: str | None = None,
+    cost: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Send once, tell the receiver's phones and the sender's other ones; the data of the answer."""
     settings = app[SETTINGS]
@@ -29,15 +31,23 @@ async def send(
             cost=settings.message_cost if cost is None else cost,
             policy=settings.messaging_policy,
             client_message_id=client_message_id,
-            **media,
+            media_key=media_key,
         )
         balance = row["balance_after"]
         if balance is None:
             balance = (await coins.get_balance(conn, user_id=sender_id))["coins_balance"]
-    view = message_view(row)
+    view = await shown(app, row)
     if row["is_new"]:
         _tell(app, row, view, session_id=session_id)
     return {"message": view, "coinsSpent": row["coins_spent"], "newBalance": balance}
+
+
+async def shown(app: web.Application, row: Row) -> dict[str, Any]:
+    """The message as people see it; the address of its file is a new one each time, and soon closes."""
+    view = message_view(row)
+    if row["media_key"] is not None:
+        view["mediaUrl"] = await app[STORAGE].private_url(row["media_key"])
+    return view
 
 
 def _tell(app: web.Application, row: Row, view: dict[str, Any], *, session_id: UUID) -> None:

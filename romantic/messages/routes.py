@@ -13,7 +13,6 @@ from romantic.messages.schemas import (
     MessagesQuery,
     SendBody,
     conversation_view,
-    message_view,
 )
 
 
@@ -45,7 +44,7 @@ async def list_messages(
             page_offset=0 if before else page_offset,
         )
     data = {
-        "messages": [message_view(row) for row in rows],
+        "messages": [await desk.shown(request.app, row) for row in rows],
         "pagination": page_of(page=page, page_size=page_size, total=total),
         "nextCursor": rows[-1]["id"] if len(rows) == page_size else None,
     }

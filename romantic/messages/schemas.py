@@ -7,7 +7,7 @@ from uuid import UUID
 from marshmallow import fields, validate
 
 from romantic.db import Row
-from romantic.http import PageQuery, Schema, Words
+from romantic.http import Digits, PageQuery, Schema, Words
 from romantic.realtime.schemas import EventData
 
 LONGEST_TEXT = 2000
@@ -23,6 +23,20 @@ class SendBody(Schema):
     message_text = Words(required=True, least=1, most=LONGEST_TEXT)
     message_type = fields.Str(load_default="text", validate=validate.Equal("text"))
     client_message_id = fields.Str(load_default=None, validate=_CLIENT_ID)
+
+
+class SendMediaForm(Schema):
+    """The fields beside the file."""
+
+    receiver_id = fields.UUID(required=True)
+    client_message_id = fields.Str(load_default=None, validate=_CLIENT_ID)
+
+
+class SignedQuery(Schema):
+    """What opens a private file."""
+
+    expires = Digits(required=True)
+    signature = fields.Str(required=True)
 
 
 class MessageSend(EventData):
@@ -58,7 +72,7 @@ def conversation_id(one: UUID, other: UUID) -> UUID:
 
 
 def message_view(row: Row) -> dict[str, Any]:
-    view = {
+    return {
         "id": row["id"],
         "senderId": row["sender_id"],
         "receiverId": row["receiver_id"],
@@ -67,7 +81,6 @@ def message_view(row: Row) -> dict[str, Any]:
         "isRead": row["is_read"],
         "createdAt": row["created_at"],
     }
-    return view | {"mediaUrl": row["media_url"]} if row["media_url"] else view
 
 
 def conversation_view(row: Row, *, me: UUID) -> dict[str, Any]:

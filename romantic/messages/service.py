@@ -22,7 +22,6 @@ async def send(
     cost: int,
     policy: str,
     client_message_id: str | None,
-    media_url: str | None = None,
     media_key: str | None = None,
 ) -> Row:
     """Write a message and charge for it, or return what the same client id sent before, uncharged.
@@ -37,7 +36,6 @@ async def send(
                 receiver_id=receiver_id,
                 message_text=text,
                 message_type=message_type,
-                media_url=media_url,
                 media_key=media_key,
                 cost=cost,
                 policy=policy,

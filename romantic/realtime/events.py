@@ -59,4 +59,4 @@ class CloseCode(enum.IntEnum):
 def timestamp(at: float | None = None) -> str:
     """Milliseconds, as every `ts` and every instant on the socket has them."""
     moment = datetime.fromtimestamp(time.time() if at is None else at, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,5 +1,7 @@
 """Why news of a provider is refused."""
 
+from http import HTTPStatus
+
 from romantic.errors import RomanticError
 
 
@@ -8,3 +10,9 @@ class InvalidSignature(RomanticError):
 
     code = "INVALID_SIGNATURE"
     message = "This is not signed by the provider."
+
+
+class Unsigned(InvalidSignature):
+    """The same for a provider whose documentation asks for 401."""
+
+    status = HTTPStatus.UNAUTHORIZED

@@ -1,6 +1,5 @@
 """/api/webhooks"""
 
-from typing import NoReturn
 from urllib.parse import parse_qsl
 
 import structlog
@@ -10,21 +9,18 @@ from romantic.coins import ads
 from romantic.coins.news import tell_effect, tell_entries
 from romantic.db import transaction
 from romantic.errors import Unavailable
-from romantic.http import LIMITER, Limit, anyone, get, ok, post
+from romantic.http import anyone, get, ok, post
 from romantic.http.body import parse_object, read_body
-from romantic.http.limits import subject_of
 from romantic.integrations.admob import ADMOB, CallbackRefused, KeysUnavailable
 from romantic.integrations.stripe_payments import PAYMENTS, EventRefused
 from romantic.settings import SETTINGS
 from romantic.webhooks.errors import InvalidSignature
+from romantic.webhooks.forgery import WEBHOOKS, count_forgery
 from romantic.webhooks.stripe_events import take_event
 
 log = structlog.get_logger()
 
 LARGEST_EVENT = 1024 * 1024
-#: Wide enough that a provider never meets it; whoever cannot sign meets the other one.
-WEBHOOKS = Limit("webhook", 6000, 60)
-FORGERIES = Limit("webhook-forgery", 30, 60)
 
 
 async def take_stripe(request: web.Request) -> web.Response:
@@ -33,7 +29,8 @@ async def take_stripe(request: web.Request) -> web.Response:
     try:
         request.app[PAYMENTS].verify_event(raw, request.headers.get("Stripe-Signature"))
     except EventRefused:
-        await _refuse(request, "stripe")
+        await count_forgery(request, "stripe")
+        raise InvalidSignature from None
     event = parse_object(raw)
     async with transaction(request.app) as conn:
         effect = await take_event(conn, event)
@@ -47,7 +44,8 @@ async def take_admob(request: web.Request) -> web.Response:
     try:
         content = await request.app[ADMOB].verify(request.raw_path.partition("?")[2])
     except CallbackRefused:
-        await _refuse(request, "admob")
+        await count_forgery(request, "admob")
+        raise InvalidSignature from None
     except KeysUnavailable:
         raise Unavailable(retry_after=60) from None
     callback = ads.read_callback(parse_qsl(content, keep_blank_values=True))
@@ -60,12 +58,6 @@ async def take_admob(request: web.Request) -> web.Response:
     if reward.entries:
         await tell_entries(request.app, reward.entries[0]["user_id"], reward.entries)
     return ok({"received": True}, "Callback received")
-
-
-async def _refuse(request: web.Request, provider: str) -> NoReturn:
-    log.warning("webhook.forged", provider=provider)
-    await request.app[LIMITER].hit(FORGERIES, subject_of(request))
-    raise InvalidSignature
 
 
 ROUTES = (

@@ -54,6 +54,39 @@ UPDATE otp_codes SET
     delivery_status = %(delivery_status)s
 WHERE id = %(code_id)s AND delivery_status = 'pending';
 
+-- name: lock_sent_codes
+-- Always in the same order: deliveries of the provider overlap.
+SELECT id FROM otp_codes
+WHERE whatsapp_message_id = ANY(%(message_ids)s::text[])
+ORDER BY id
+FOR NO KEY UPDATE;
+
+-- name: advance_delivery
+-- Of all that is told of a message the furthest counts, if it is further than where the message is.
+WITH ranks AS (
+    SELECT ARRAY['pending', 'sent', 'failed', 'delivered', 'read'] AS ranks
+),
+
+told AS (
+    SELECT
+        news.message_id,
+        max(array_position(ranks.ranks, news.status)) AS reached
+    FROM ranks, unnest(%(message_ids)s::text[], %(statuses)s::text[]) AS news (message_id, status)
+    GROUP BY news.message_id
+)
+
+UPDATE otp_codes SET
+    delivery_status = CASE ranks.ranks[told.reached]
+        WHEN 'read' THEN 'delivered' ELSE ranks.ranks[told.reached]
+    END,
+    read_at = CASE ranks.ranks[told.reached] WHEN 'read' THEN now() END
+FROM told, ranks
+WHERE
+    otp_codes.whatsapp_message_id = told.message_id
+    AND told.reached > array_position(
+        ranks.ranks, CASE WHEN otp_codes.read_at IS NULL THEN otp_codes.delivery_status::text ELSE 'read' END
+    );
+
 -- name: find_newest_code
 SELECT
     code.id,

@@ -12,20 +12,19 @@ WITH facts AS (
 
 sent AS (
     INSERT INTO messages (
-        sender_id, receiver_id, message_text, message_type, media_url, media_key, coins_spent, client_message_id
+        sender_id, receiver_id, message_text, message_type, media_key, coins_spent, client_message_id
     )
     SELECT
         %(sender_id)s,
         %(receiver_id)s,
         %(message_text)s,
         %(message_type)s,
-        %(media_url)s,
         %(media_key)s,
         %(cost)s,
         %(client_message_id)s
     FROM facts
     WHERE may_interact AND is_allowed AND earlier_id IS NULL
-    RETURNING id, sender_id, receiver_id, message_text, message_type, media_url, media_key, is_read, coins_spent, created_at
+    RETURNING id, sender_id, receiver_id, message_text, message_type, media_key, is_read, coins_spent, created_at
 ),
 
 charge AS (
@@ -54,7 +53,6 @@ SELECT
     message.receiver_id,
     message.message_text,
     message.message_type,
-    message.media_url,
     message.media_key,
     message.is_read,
     message.coins_spent,
@@ -120,7 +118,6 @@ SELECT
     receiver_id,
     message_text,
     message_type,
-    media_url,
     media_key,
     is_read,
     created_at

@@ -1,0 +1,98 @@
+"""/api/webhooks/whatsapp: Meta proves itself, and tells what became of the codes we sent."""
+
+import hashlib
+import re
+
+import structlog
+from aiohttp import web
+
+from romantic.auth import otp
+from romantic.db import load_queries, transaction
+from romantic.errors import Forbidden, InvalidInput, Unavailable
+from romantic.http import anyone, get, ok, post
+from romantic.http.body import parse_object, read_body
+from romantic.integrations.whatsapp import is_secret, is_signed, read_statuses
+from romantic.settings import SETTINGS
+from romantic.webhooks.errors import Unsigned
+from romantic.webhooks.forgery import WEBHOOKS, count_forgery
+
+log = structlog.get_logger()
+sql = load_queries("webhooks")
+
+#: Meta puts up to a thousand updates into one delivery and promises to stay below this.
+LARGEST_DELIVERY = 3 * 1024 * 1024
+LONGEST_CHALLENGE = 256
+
+#: With whatever parameters but q=0, which says "anything but this".
+_JSON_RANGE = re.compile(r"application/json\s*(?!.*;\s*q=0(\.0*)?\s*(;|$))(;.*)?", re.IGNORECASE)
+
+
+async def verify(request: web.Request) -> web.Response:
+    """Meta compares the whole body with its challenge; the envelope is for who asks for JSON by name."""
+    expected = request.app[SETTINGS].whatsapp_webhook_verify_token
+    if not expected:
+        raise Unavailable(retry_after=60)
+    is_ours = is_secret(request.query.get("hub.verify_token", ""), expected)
+    if not is_ours or request.query.get("hub.mode") != "subscribe":
+        await count_forgery(request, "whatsapp")
+        raise Forbidden
+    challenge = _challenge(request)
+    if _wants_json(request):
+        return ok({"challenge": challenge}, "Webhook verified successfully")
+    return web.Response(text=challenge, content_type="text/plain")
+
+
+def _challenge(request: web.Request) -> str:
+    challenge = request.query.get("hub.challenge", "")
+    if not 0 < len(challenge) <= LONGEST_CHALLENGE:
+        field = {"path": "hub.challenge", "code": "invalid", "message": "Missing or too long."}
+        raise InvalidInput(fields=[field])
+    return challenge
+
+
+def _wants_json(request: web.Request) -> bool:
+    """Whether Accept names application/json itself; `*/*` is what every program sends."""
+    ranges = ",".join(request.headers.getall("Accept", [])).split(",")
+    return any(_JSON_RANGE.fullmatch(item.strip()) for item in ranges)
+
+
+async def take(request: web.Request) -> web.Response:
+    """200 for everything that is signed and JSON: Meta repeats whatever was not, for days."""
+    settings = request.app[SETTINGS]
+    if not settings.whatsapp_app_secret:
+        raise Unavailable(retry_after=60)
+    raw = await read_body(request, LARGEST_DELIVERY)
+    if not is_signed(raw, request.headers.get("X-Hub-Signature-256", ""), settings.whatsapp_app_secret):
+        await count_forgery(request, "whatsapp")
+        raise Unsigned
+    statuses = read_statuses(parse_object(raw), settings.whatsapp_phone_number_id)
+    outcome = await _act(request.app, hashlib.sha256(raw).hexdigest(), statuses)
+    log.info("webhook.taken", provider="whatsapp", outcome=outcome, statuses=len(statuses))
+    return ok(message="Webhook processed successfully")
+
+
+async def _act(app: web.Application, event_id: str, statuses: list[dict[str, str]]) -> str:
+    """Write down what concerns us and act on it, both or neither.
+
+    People's numbers and words are part of a delivery as well, and are not kept.
+    """
+    outcome = "taken" if statuses else "ignored"
+    async with transaction(app) as conn:
+        is_new = await conn.value(
+            sql.add_event,
+            provider="whatsapp",
+            event_id=event_id,
+            event_type="statuses",
+            outcome=outcome,
+            payload={"statuses": statuses},
+        )
+        if not is_new:
+            return "duplicate"
+        await otp.take_statuses(conn, [(status["id"], status["status"]) for status in statuses])
+    return outcome
+
+
+ROUTES = (
+    get("/api/webhooks/whatsapp", verify, anyone, limit=WEBHOOKS),
+    post("/api/webhooks/whatsapp", take, anyone, limit=WEBHOOKS, raw=True),
+)

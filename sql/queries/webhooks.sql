@@ -1,0 +1,6 @@
+-- name: add_event
+-- Nothing for an event that came before; a second one at the same moment waits for the first.
+INSERT INTO webhook_events (provider, event_id, event_type, outcome, payload)
+VALUES (%(provider)s, %(event_id)s, %(event_type)s, %(outcome)s, %(payload)s::jsonb)
+ON CONFLICT DO NOTHING
+RETURNING TRUE;
