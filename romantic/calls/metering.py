@@ -101,7 +101,7 @@ class Metering:
         self._tell_meter(live, "billing" if change.kind == "started" else change.kind)
 
     async def _connected(self, live: LiveCall, change: Change) -> None:
-        """Row 7 of the state machine: the billing clock starts."""
+        """Both have proven that they are there: the billing clock starts."""
         async with connection(self._app) as conn:
             started_at = await conn.value(
                 sql.set_started,
@@ -116,7 +116,7 @@ class Metering:
             live.tell(Event("call-connected", data))
 
     async def _interrupted(self, live: LiveCall, change: Change) -> None:
-        """Rows 10: somebody fell silent, or came back."""
+        """Somebody fell silent, or came back."""
         name = "peer-reconnecting" if change.kind == "suspect" else "peer-reconnected"
         grace = 0.0
         if change.user_id is not None and change.kind == "suspect":
@@ -168,7 +168,7 @@ class Metering:
         return None if seen_at is None else max(0.0, at - seen_at)
 
     async def _bill(self, live: LiveCall, at: float) -> None:
-        """Rows 12 and 13: the next block before it starts, warnings, and the two ends money and time set."""
+        """The next block before it starts, warnings, and the two ends that money and time set."""
         billable = live.meter.billable(at=at)
         if live.billing == "metered":
             paid_until = live.blocks_charged * live.block_seconds

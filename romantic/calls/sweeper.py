@@ -20,7 +20,7 @@ sql = service.sql
 
 
 class Sweeper:
-    """Rows 5, 8, 11, 13 and 15 of the state machine, and the memory of calls that ended elsewhere."""
+    """Ends calls that rang out, never connected, fell silent or ran too long; forgets those that ended elsewhere."""
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
