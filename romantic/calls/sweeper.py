@@ -20,7 +20,7 @@ sql = service.sql
 
 
 class Sweeper:
-    """Ends calls that rang out, never connected, fell silent or ran too long; forgets those that ended elsewhere."""
+    """Ends calls that rang out, never connected, fell silent or ran on; forgets what ended elsewhere."""
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
