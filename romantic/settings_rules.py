@@ -31,7 +31,6 @@ SIGNED_WITH = (
 #: What leaves the house with a secret, or comes in as proof, travels encrypted.
 ENCRYPTED = ("whatsapp_api_base_url", "stripe_api_base", "admob_keys_url")
 
-_CURRENCY = re.compile("[a-z]{3}")
 _TEST_NUMBER = re.compile(r"(?P<number>\+[1-9]\d{7,14})=(?P<code>\d{6})@(?P<day>\d{4}-\d\d-\d\d)", re.ASCII)
 
 

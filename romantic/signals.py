@@ -1,9 +1,14 @@
 """What one room announces and another acts on, so that neither imports the other. Wired in app.py."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from uuid import UUID
 
+import structlog
 from aiohttp import web
+
+log = structlog.get_logger()
 
 #: Two people were parted by a block: (app, one, other). What they have in common ends at once.
 OnParted = Callable[[web.Application, UUID, UUID], Awaitable[None]]
@@ -14,13 +19,28 @@ OnGone = Callable[[web.Application, UUID, str], Awaitable[None]]
 GONE = web.AppKey[list[OnGone]]("GONE")
 
 
+TRIES = 4
+
+
 async def announce_parted(app: web.Application, one: UUID, other: UUID) -> None:
     """Call after the commit."""
     for act in app[PARTED]:
-        await act(app, one, other)
+        await _insist(partial(act, app, one, other))
 
 
 async def announce_gone(app: web.Application, user_id: UUID, reason: str) -> None:
     """Call after the commit."""
     for act in app[GONE]:
-        await act(app, user_id, reason)
+        await _insist(partial(act, app, user_id, reason))
+
+
+async def _insist(act: Callable[[], Awaitable[None]]) -> None:
+    """What was announced is committed: a listener that fails must neither stop the next nor be forgotten."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            await act()
+        except Exception:
+            log.exception("signal.failed", attempt=attempt)
+            await asyncio.sleep(0.1 * 2**attempt)
+        else:
+            return

@@ -7,6 +7,7 @@ import jwt
 import pytest
 
 from romantic.settings import SETTINGS
+from romantic.signals import GONE
 
 
 class Desk:
@@ -302,3 +303,28 @@ async def test_a_call_is_explained_coin_by_coin(make_staff, make_person):
         data["call"]["coinsSpent"],
         data["call"]["coinsEarned"],
     ) == (999, 50, 25)
+
+
+async def test_a_ban_ends_the_sessions_though_another_consequence_fails_at_first(
+    make_client, make_person, outside, sql
+):
+    client = await make_client()
+    failures = []
+
+    async def fail(app, user_id, reason):
+        failures.append(reason)
+        assert len(failures) > 2, "the database is away"
+
+    client.app[GONE].insert(0, fail)
+    boss, ann = await make_person("Boss", at=client), await make_person("Ann", at=client)
+    sql("UPDATE users SET role = 'moderator' WHERE id = %s", boss.id)
+    _, answer = await step_up(boss, outside)
+
+    status, _ = await Desk(boss, answer["data"]["accessToken"]).send(
+        "POST", f"/api/admin/users/{ann.id}/ban", {"reason": "fraud"}
+    )
+
+    assert (status, failures) == (200, ["banned"] * 3)
+    assert sql("SELECT count(*) FROM user_sessions WHERE user_id = %s AND revoked_at IS NULL", ann.id) == [
+        (0,)
+    ]
