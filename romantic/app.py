@@ -13,6 +13,7 @@ from romantic.calls.parting import end_call_of, part
 from romantic.calls.wiring import add_calls, greet
 from romantic.coins import ads_routes, purchase_routes
 from romantic.coins import routes as coins
+from romantic.coins.auditor import auditor
 from romantic.coins.reconciler import reconciler
 from romantic.db import database
 from romantic.http import LIMITER, Limiter, health, mount
@@ -28,6 +29,7 @@ from romantic.media import images
 from romantic.messages import events as message_events
 from romantic.messages import routes as messages
 from romantic.messages.media import MEDIA_ROUTES, media_sweeper
+from romantic.ops.listener import ops_listener
 from romantic.preferences import routes as preferences
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
@@ -73,6 +75,8 @@ def create_app(settings: Settings) -> web.Application:
     app[LIFECYCLE] = Lifecycle()
     app[LIMITER] = Limiter(add_redis(app), app)
     app[UPLOADS_HELD] = Uploads()
+    # First, so that it closes last: operators want to watch the end as well.
+    app.cleanup_ctx.append(ops_listener)
     app.cleanup_ctx.extend((database, whatsapp, payments, admob, storage, images))
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)
@@ -84,7 +88,7 @@ def create_app(settings: Settings) -> web.Application:
     app[GREETINGS], app[PARTED], app[GONE] = greetings, parted, gone
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
-    app.cleanup_ctx.extend((janitor, reconciler, photo_sweeper, media_sweeper))
+    app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper))
     mount(app, ROUTES)
     if settings.development:
         from romantic.dev.wiring import add_development

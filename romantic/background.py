@@ -1,9 +1,18 @@
 """Loops that run beside the requests, and end when they are told to."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
+
+#: When each periodic task last did its work, as Unix time: a task that died quietly shows here.
+LAST_SUCCESS: dict[str, float] = {}
+
+
+def succeeded(task: str) -> None:
+    """Note that a periodic task of this name has done its work."""
+    LAST_SUCCESS[task] = time.time()
 
 
 @asynccontextmanager

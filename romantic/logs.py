@@ -14,9 +14,9 @@ from typing import Any, TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
-from romantic import __version__
+from romantic import __version__, metrics
 from romantic.settings import Settings
 
 #: Keys whose value is a secret, alone or at the end of a longer name, in snake_case or camelCase.
@@ -33,12 +33,20 @@ _TOKEN = re.compile(
 _NOISY = ("aioice", "aiortc", "asyncio", "aiohttp.access", "limits", "hpack")
 
 
-def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
-    """JSON lines in production, aligned and coloured on a terminal; standard-library records join in."""
+def configure_logs(
+    settings: Settings, stream: TextIO | None = None, *, observers: tuple[Processor, ...] = ()
+) -> None:
+    """JSON lines in production, aligned and coloured on a terminal; standard-library records join in.
+
+    Observers see every line from `info` on, also where LOG_LEVEL keeps it from being written.
+    """
     pretty = settings.log_format == "console"
+    least = logging.getLevelNamesMapping()[settings.log_level.upper()]
     common = {"service": "romantic", "env": settings.romantic_env, "version": __version__}
     structlog.configure(
         processors=[
+            *observers,
+            _from_level(least),
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -55,13 +63,22 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
             if pretty
             else _with(common),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        wrapper_class=structlog.make_filtering_bound_logger(min(least, logging.INFO)),
         logger_factory=lambda *_: _SINKS.sink(stream or sys.stdout),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _from_level(least: int) -> Processor:
+    def drop(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if structlog.processors.NAME_TO_LEVEL[method] < least:
+            raise structlog.DropEvent
+        return event
+
+    return drop
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -128,6 +145,7 @@ class _Sink:
             self._lines.put(line)
         else:
             self._dropped += 1
+            metrics.LOG_LINES_DROPPED.inc()
 
     debug = info = warning = error = critical = exception = log = msg
 

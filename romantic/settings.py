@@ -31,6 +31,8 @@ class Settings:
     romantic_env: Literal["development", "test", "production"]
     host: str
     port: int
+    ops_host: str
+    ops_port: int
     public_base_url: str
     cors_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
@@ -131,6 +133,7 @@ class Settings:
     stripe_api_base: str
     stripe_currency: str
     purchase_reconcile_seconds: float
+    ledger_audit_seconds: float
     ads_trust_mode: Literal["ssv", "client"]
     admob_keys_url: str
     ad_reward: int

@@ -27,6 +27,7 @@ from romantic.auth.schemas import (
 )
 from romantic.auth.service import Device, Grant
 from romantic.auth.sessions import SESSIONS, TOKENS
+from romantic.coins import service as coins
 from romantic.db import connection, transaction
 from romantic.errors import Unauthorized
 from romantic.http import (
@@ -127,7 +128,7 @@ async def register(request: web.Request, *, phone_number: str, **person: Any) ->
     if normalise(phone_number, strict=settings.phone_strict) != principal.phone_number:
         raise PhoneMismatch
     async with transaction(request.app) as conn:
-        grant = await service.register(
+        grant, entry = await service.register(
             conn,
             settings,
             request.app[TOKENS],
@@ -139,6 +140,8 @@ async def register(request: web.Request, *, phone_number: str, **person: Any) ->
         profile = await users.get_profile(conn, user_id=grant.user_id)
     await request.app[SESSIONS].changed(principal.session_id, "registered")
     log.info("user.registered", user_id=str(grant.user_id))
+    if entry is not None:
+        coins.log_entry(entry)
     data = {"user": signed_in_user(profile), **_tokens(grant)}
     return ok(data, "User registered successfully")
 

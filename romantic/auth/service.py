@@ -79,10 +79,11 @@ async def register(
     session_id: UUID,
     phone_number: str,
     **person: Any,
-) -> Grant:
+) -> tuple[Grant, Row | None]:
     """Make the person behind a proven number, with their welcome coins. Needs a transaction.
 
-    Raises UserExists; a number gets its welcome once, also after its account was deleted.
+    Returns the grant and the entry of the welcome, None for a number that had it before, also with an
+    account that was deleted. Raises UserExists.
     """
     hashed = phone_hash(phone_number, settings.otp_pepper)
     try:
@@ -95,11 +96,11 @@ async def register(
         )
     except UniqueConflict:
         raise UserExists from None
-    await coins.welcome(conn, user_id=user_id, phone_hash=hashed, amount=settings.welcome_coins)
+    entry = await coins.welcome(conn, user_id=user_id, phone_hash=hashed, amount=settings.welcome_coins)
     session = await conn.one(sql.give_session_its_user, session_id=session_id, user_id=user_id)
     if session is None:
         raise UserExists
-    return _grant(tokens, session, issued_at=session["rotated_at"])
+    return _grant(tokens, session, issued_at=session["rotated_at"]), entry
 
 
 async def renew(conn: Connection, tokens: Tokens, *, session_id: UUID) -> Grant:

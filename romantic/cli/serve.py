@@ -19,6 +19,8 @@ from romantic.db.migrations import MigrationFault, migrate
 from romantic.http.hardening import RUNNER_OPTIONS, SlowHeaderWatch
 from romantic.http.health import LIFECYCLE
 from romantic.logs import configure_logs, flush_logs
+from romantic.ops.lines import count
+from romantic.ops.listener import OpsAddressTaken
 from romantic.realtime import HUB
 from romantic.rtc import tune_gc
 from romantic.settings import Settings
@@ -32,7 +34,7 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; a second process in the same folder is told about the first."""
-    configure_logs(settings)
+    configure_logs(settings, observers=(count,))
     try:
         with stop_signals() as stop, stores(settings) as (settings, announce):
             migrate(settings.database_url)
@@ -116,6 +118,8 @@ async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
         where = f"HOST={settings.host} PORT={settings.port}"
         site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
         await site.start()
+    except OpsAddressTaken as fault:
+        raise CommandFault(str(fault)) from None
     except OSError as fault:
         with suppress(Exception):  # what has started already has reason to complain
             await runner.cleanup()

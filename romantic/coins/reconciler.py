@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import structlog
 from aiohttp import web
 
-from romantic.background import running
+from romantic.background import running, succeeded
 from romantic.coins import purchases
 from romantic.coins.news import tell_effect
 from romantic.db import DatabaseBusy, Row, connection, transaction
@@ -48,6 +48,7 @@ async def _run(app: web.Application) -> None:
         await asyncio.sleep(app[SETTINGS].purchase_reconcile_seconds * random.uniform(0.5, 1.5))
         try:
             log.info("purchase.reconciled", paid=await reconcile(app))
+            succeeded("reconciler")
         except DatabaseBusy:
             continue
         except Exception:

@@ -147,6 +147,11 @@ async def list_entries_of(conn: Connection, *, reference_id: UUID) -> list[Row]:
     return await conn.all(sql.list_entries_of, reference_id=reference_id)
 
 
+async def audit_next(conn: Connection, *, after: UUID, most: int) -> list[Row]:
+    """Prove the next people of a walk by id: `missing` coins and `breaks` of their chain, 0 if sound."""
+    return await conn.all(sql.audit_next_people, after=after, most=most)
+
+
 async def audit(conn: Connection) -> dict[str, Any]:
     """Prove the ledger: users whose balance or chain drifts, and calls that do not conserve coins."""
     totals = await conn.one(sql.count_ledger)

@@ -14,6 +14,7 @@ from romantic.db.connection import (
     transaction,
 )
 from romantic.db.queries import Queries, Query, load_queries
+from romantic.db.tally import count_queries
 
 __all__ = [
     "DATABASE",
@@ -27,6 +28,7 @@ __all__ = [
     "Row",
     "UniqueConflict",
     "connection",
+    "count_queries",
     "database",
     "load_queries",
     "transaction",

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import select
+import time
 import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,9 @@ import psycopg2.extensions as pg
 import psycopg2.extras
 from aiohttp import web
 
+from romantic import metrics
 from romantic.db.queries import Query
+from romantic.db.tally import note
 from romantic.settings import SETTINGS, Settings
 
 Row = dict[str, Any]
@@ -102,10 +105,14 @@ class Connection:
     async def _execute(self, query: Query, parameters: dict[str, Any]) -> AsyncIterator[aiopg.Cursor]:
         if parameters.keys() != query.parameters:
             raise TypeError(f"{query.name} takes {sorted(query.parameters)}, got {sorted(parameters)}")
+        began = time.perf_counter()
         # Reading the rows is inside as well: a server that dies now has closed the cursor.
         with _translated():
             async with self._raw.cursor() as cursor:
-                await cursor.execute(query.statement, _adapted(parameters), timeout=self._timeout)
+                try:
+                    await cursor.execute(query.statement, _adapted(parameters), timeout=self._timeout)
+                finally:
+                    note(query.name, time.perf_counter() - began)
                 yield cursor
 
     async def command(self, statement: str) -> str:
@@ -239,12 +246,22 @@ class Database:
         """A place in the pool; the timer is only worth its cost where there is something to wait for."""
         if not self._slots.locked():
             await self._slots.acquire()
+            metrics.DB_WAIT_SECONDS.observe(0.0)
             return
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(self._settings.database_acquire_seconds):
                 await self._slots.acquire()
         except TimeoutError:
             raise DatabaseBusy("no connection came free in time") from None
+        finally:
+            metrics.DB_WAIT_SECONDS.observe(time.perf_counter() - began)
+
+    def connections(self) -> dict[str, int]:
+        """How many connections are in use, and how many lie idle."""
+        if self._pool is None:
+            return {"used": 0, "idle": 0}
+        return {"used": self._pool.size - self._pool.freesize, "idle": self._pool.freesize}
 
     async def _acquire(self) -> aiopg.Connection:
         assert self._pool is not None, "the database is not started"

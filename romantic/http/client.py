@@ -39,6 +39,35 @@ def header_text(request: web.Request, name: str, *, most: int) -> str | None:
     return text[:most] or None
 
 
+#: The kinds of clients operators tell apart; every other is "other".
+KINDS = ("ios", "android", "web", "probe")
+
+
+def kind_of_client(request: web.Request) -> str:
+    """As the app names itself in `X-Client: ios/2.4.1`, else as its User-Agent looks."""
+    named = request.headers.get("X-Client", "").partition("/")[0].strip().lower()
+    return named if named in KINDS else _kind_by_agent(request.headers.get("User-Agent", "")[:300])
+
+
+@lru_cache(1024)
+def _kind_by_agent(agent: str) -> str:
+    words = agent.lower()
+    for word, kind in _AGENTS:
+        if word in words:
+            return kind
+    return "other"
+
+
+#: A browser on a phone is the web; an app there names its HTTP library.
+_AGENTS = (
+    ("romantic-probe", "probe"),
+    ("mozilla", "web"),
+    ("cfnetwork", "ios"),
+    ("okhttp", "android"),
+    ("dalvik", "android"),
+)
+
+
 @lru_cache(1024)
 def _parsed(text: str) -> Address | None:
     try:

@@ -15,7 +15,7 @@ from romantic.errors import Unavailable
 from romantic.http.envelope import ok
 from romantic.http.guards import anyone
 from romantic.http.limits import UNLIMITED
-from romantic.http.routing import get
+from romantic.http.routing import Route, get
 from romantic.redis import REDIS
 
 sql = load_queries("requests")
@@ -72,15 +72,15 @@ async def _checks(app: web.Application) -> dict[str, str]:
     return dict(zip(CHECKS, states, strict=True))
 
 
-async def live(_request: web.Request) -> web.Response:
+async def live(_app: web.Application) -> web.Response:
     """The event loop turns; nothing else is asked."""
     return ok({"status": "ok"}, "Alive")
 
 
-async def ready(request: web.Request) -> web.Response:
-    """200 while this process should get traffic."""
-    checks = await _checks(request.app)
-    if request.app[LIFECYCLE].draining:
+async def ready(app: web.Application) -> web.Response:
+    """200 while this process should get traffic; raises NotReady."""
+    checks = await _checks(app)
+    if app[LIFECYCLE].draining:
         checks["lifecycle"] = "draining"
         raise NotReady(retry_after=5, checks=checks)
     if "down" in checks.values():
@@ -88,10 +88,10 @@ async def ready(request: web.Request) -> web.Response:
     return ok({"status": _worst(checks), "checks": checks}, "Ready")
 
 
-async def health(request: web.Request) -> web.Response:
+async def health(app: web.Application) -> web.Response:
     """Everything this process depends on, for a person; always 200."""
-    checks = await _checks(request.app)
-    lifecycle = request.app[LIFECYCLE]
+    checks = await _checks(app)
+    lifecycle = app[LIFECYCLE]
     data: dict[str, Any] = {
         "status": "draining" if lifecycle.draining else _worst(checks),
         "checks": checks,
@@ -100,7 +100,7 @@ async def health(request: web.Request) -> web.Response:
     return ok(data, "Health")
 
 
-async def version(_request: web.Request) -> web.Response:
+async def version(_app: web.Application) -> web.Response:
     return ok({"version": __version__}, "Version")
 
 
@@ -108,9 +108,22 @@ def _worst(checks: dict[str, str]) -> str:
     return next((state for state in ("down", "degraded") if state in checks.values()), "ok")
 
 
-ROUTES = (
-    get("/health/live", live, anyone, limit=UNLIMITED),
-    get("/health/ready", ready, anyone, limit=UNLIMITED),
-    get("/health", health, anyone, limit=UNLIMITED),
-    get("/version", version, anyone, limit=UNLIMITED),
-)
+Page = Callable[[web.Application], Awaitable[web.Response]]
+#: Served to the public, and once more on the listener of the operators.
+PAGES: dict[str, Page] = {
+    "/health/live": live,
+    "/health/ready": ready,
+    "/health": health,
+    "/version": version,
+}
+
+
+def _route(path: str, page: Page) -> Route:
+    async def serve(request: web.Request) -> web.Response:
+        return await page(request.app)
+
+    serve.__doc__ = page.__doc__
+    return get(path, serve, anyone, limit=UNLIMITED)
+
+
+ROUTES = tuple(_route(path, page) for path, page in PAGES.items())

@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+from romantic import metrics
 from romantic.db import DatabaseBusy, Query, connection, load_queries
 from romantic.errors import IdempotencyKeyReused, InvalidInput, RequestInFlight, RomanticError
 from romantic.http.envelope import fail, respond
@@ -24,6 +25,8 @@ from romantic.http.request_id import REQUEST_ID
 sql = load_queries("requests")
 
 HEADER = "Idempotency-Key"
+#: For the log: "new" or "replayed", absent without a key.
+IDEMPOTENCY = web.RequestKey("IDEMPOTENCY", str)
 LONGEST_KEY = 255
 LOCKED = timedelta(seconds=60)
 INSIST_SECONDS = 3.0
@@ -40,7 +43,11 @@ async def once(
     try:
         async with connection(request.app) as conn:
             if not await conn.value(sql.claim_key, fingerprint=fingerprint, **claim):
-                return _replay(await conn.one(sql.find_key, **scope), fingerprint)
+                replayed = _replay(await conn.one(sql.find_key, **scope), fingerprint)
+                request[IDEMPOTENCY] = "replayed"
+                metrics.IDEMPOTENT_REPLAYS.labels(scope["route"].partition(" ")[2]).inc()
+                return replayed
+        request[IDEMPOTENCY] = "new"
         response = await _outcome(request, serve)
     except BaseException:
         await _write_down(request.app, sql.release_key, **claim)

@@ -13,6 +13,7 @@ from aiohttp import web
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
+from romantic import metrics
 from romantic.db import DATABASE, load_queries
 from romantic.errors import RateLimited
 from romantic.http.client import client_ip, network_of
@@ -67,6 +68,7 @@ class Limiter:
             return
         wait = await self._wait(limit, subject)
         if wait is not None:
+            metrics.RATE_LIMITED.labels(limit.name, "http").inc()
             raise RateLimited(
                 retry_after=wait,
                 headers=_headers(limit, wait),

@@ -7,7 +7,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from romantic.db import DatabaseBusy
+from romantic import metrics
+from romantic.db import DatabaseBusy, count_queries
 from romantic.errors import (
     BadRequest,
     Forbidden,
@@ -18,9 +19,10 @@ from romantic.errors import (
     RomanticError,
     Unavailable,
 )
-from romantic.http.client import client_ip
+from romantic.http.client import client_ip, kind_of_client
 from romantic.http.envelope import fail
 from romantic.http.guards import PRINCIPAL
+from romantic.http.idempotency import IDEMPOTENCY
 from romantic.http.request_id import HEADER, REQUEST_ID, request_id_of
 from romantic.logs import cut_address
 
@@ -42,6 +44,8 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Server": "romantic",
 }
+METHODS = {"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
+SOCKETS = {"/ws", "/api/ws"}
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -53,30 +57,53 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     structlog.contextvars.bind_contextvars(request_id=request_id)
     code: str | None = None
     status = 499  # the client went away before there was an answer
+    size = 0
+    queries = count_queries()
+    metrics.HTTP_IN_FLIGHT.inc()
     try:
         try:
             response = await handler(request)
         except Exception as error:
             refusal = _refusal(error)
             code = refusal.code
+            metrics.ERRORS.labels(code).inc()
             response = fail(refusal, request_id)
-        status = response.status
+        status, size = response.status, response.content_length or 0
         if not response.prepared:
             _dress(request, response, request_id)
         return response
     finally:
+        seconds = time.perf_counter() - started
+        route = _template(request)
         principal = request.get(PRINCIPAL)
         log.info(
             "http.request",
             method=request.method,
-            route=_template(request),
+            route=route,
             status=status,
-            duration_ms=round((time.perf_counter() - started) * 1000, 1),
+            duration_ms=round(seconds * 1000, 1),
             req_bytes=request.content_length or 0,
+            res_bytes=size,
             user_id=str(principal.user_id) if principal and principal.user_id else None,
+            session_id=str(principal.session_id) if principal else None,
+            client=kind_of_client(request),
             ip=cut_address(client_ip(request)),
             error_code=code,
+            idempotency=request.get(IDEMPOTENCY),
+            db_queries=queries.count,
+            db_ms=round(queries.seconds * 1000, 1),
         )
+        metrics.HTTP_IN_FLIGHT.dec()
+        _count(request.method, route, status, seconds, size)
+
+
+def _count(method: str, route: str, status: int, seconds: float, size: int) -> None:
+    # Anybody may invent a method; the router only knows these.
+    method = method if method in METHODS else "other"
+    metrics.HTTP_REQUESTS.labels(method, route, str(status)).inc()
+    if route not in SOCKETS:  # a socket is one request for its whole life
+        metrics.HTTP_SECONDS.labels(method, route, f"{status // 100}xx").observe(seconds)
+        metrics.HTTP_BYTES.labels(route).observe(size)
 
 
 def _refusal(error: Exception) -> RomanticError:

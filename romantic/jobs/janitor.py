@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 from aiohttp import web
 
-from romantic.background import running
+from romantic.background import running, succeeded
 from romantic.db import DatabaseBusy, Query, connection, load_queries
 
 log = structlog.get_logger()
@@ -39,6 +39,7 @@ async def _run(app: web.Application) -> None:
         await asyncio.sleep(EVERY_SECONDS * random.uniform(0.5, 1.5))
         with suppress(DatabaseBusy):
             log.info("janitor.swept", rows=await clean(app))
+            succeeded("janitor")
 
 
 async def janitor(app: web.Application) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import structlog
 from aiohttp import web
 
-from romantic.background import running
+from romantic.background import running, succeeded
 from romantic.db import DatabaseBusy, connection, load_queries
 from romantic.errors import Forbidden, PayloadTooLarge, RomanticError, Unavailable, UnsupportedMediaType
 from romantic.http import PRINCIPAL, anyone, get, ok, post, signed_in
@@ -155,6 +155,7 @@ async def _sweep_on(app: web.Application) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         with suppress(StorageAway, DatabaseBusy):
             log.info("media.swept", count=await sweep(app))
+            succeeded("media_sweeper")
 
 
 async def media_sweeper(app: web.Application) -> AsyncIterator[None]:

@@ -1,13 +1,14 @@
 """Event tables: the name, handler and schema of a client event on one line, and what serves them."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 import orjson
 import structlog
 from aiohttp import web
 
+from romantic import metrics
 from romantic.db import DatabaseBusy
 from romantic.errors import (
     BadFrame,
@@ -72,10 +73,12 @@ class Dispatcher:
     async def receive(self, socket: Socket, raw: bytes) -> None:
         """Serve one frame. A refusal answers that frame; the socket stays open."""
         frame: dict[str, Any] = {}
+        began = perf_counter()
         try:
             frame = decode(raw)
             check(frame, raw)
             await self._serve(socket, frame)
+            self._count(frame, "served", perf_counter() - began)
         except BadFrame as refusal:
             self._complain(socket, refusal, frame)
             self._count_bad(socket, raw)
@@ -108,6 +111,7 @@ class Dispatcher:
         if wait:
             if socket.patience.take():
                 socket.close(CloseCode.FLOOD, f"retryAfterMs={round(wait * 1000) + 1000}")
+            metrics.RATE_LIMITED.labels(route.bucket if route else "frames", "ws").inc()
             raise RateLimited(retry_after=wait)
         may_be_late = route is not None and (route.in_call or route.name == "auth")
         if not may_be_late and socket.is_expired:
@@ -119,8 +123,17 @@ class Dispatcher:
         if message_id is None and "event" in frame:
             data["ref"] = _name_of(frame)
         answer = socket.reply("error", message_id, data)
+        self._count(frame, "refused")
+        metrics.ERRORS.labels(refusal.code).inc()
         if message_id is not None and not refusal.retryable:
             self._remember(socket, message_id, answer)
+
+    def _count(self, frame: dict[str, Any], outcome: str, seconds: float | None = None) -> None:
+        name = frame.get("event")
+        name = name if isinstance(name, str) and name in self.routes else "unknown"
+        metrics.WS_EVENTS.labels("in", name, outcome).inc()
+        if seconds is not None:
+            metrics.WS_HANDLE_SECONDS.labels(name).observe(seconds)
 
     @staticmethod
     def _count_bad(socket: Socket, raw: bytes) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiohttp import WSMsgType, web
 
+from romantic import metrics
 from romantic.db import DatabaseBusy
 from romantic.errors import (
     BadFrame,
@@ -24,6 +25,7 @@ from romantic.errors import (
     Unavailable,
 )
 from romantic.http import AUTHENTICATE, anyone, bearer_token, get, ok, post, signed_in
+from romantic.http.client import kind_of_client
 from romantic.http.envelope import describe
 from romantic.http.health import LIFECYCLE
 from romantic.http.limits import SOCKETS
@@ -67,7 +69,7 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
         raise BadRequest("This address speaks WebSocket only.")
     await ws.prepare(request)
     device_id = request.query.get("deviceId") or request.headers.get("X-Device-Id")
-    socket = Socket(app, ws, device_id=device_id[:64] if device_id else None)
+    socket = Socket(app, ws, device_id=device_id[:64] if device_id else None, client=kind_of_client(request))
     structlog.contextvars.bind_contextvars(conn_id=socket.conn_id)
     try:
         await _live(request, socket)
@@ -82,6 +84,7 @@ async def _live(request: web.Request, socket: Socket) -> None:
     try:
         await _sign_in(request, socket)
         if hub.enter(socket):
+            metrics.WS_OPENED.labels(socket.client).inc()
             await _greet(socket)
     except ConnectionError:
         socket.close(CloseCode.NORMAL)  # gone before it said who it was
@@ -219,6 +222,7 @@ def _check_origin(request: web.Request) -> None:
 def _summarise(socket: Socket) -> None:
     log.info(
         "ws.connection",
+        client=socket.client,
         duration_s=round(monotonic() - socket.opened_at, 1),
         close_code=socket.closed_by or socket.ws.close_code,
         closed_by="server" if socket.closed_by else "client",

@@ -39,11 +39,17 @@ class Socket:
     """A phone, as far as the server can see it."""
 
     def __init__(
-        self, app: web.Application, ws: web.WebSocketResponse, *, device_id: str | None = None
+        self,
+        app: web.Application,
+        ws: web.WebSocketResponse,
+        *,
+        device_id: str | None = None,
+        client: str = "other",
     ) -> None:
         self.app = app
         self.ws = ws
         self.device_id = device_id
+        self.client = client
         self.conn_id = f"ws_{next(_COUNTER):x}{secrets.token_hex(3)}"
         self.principal: Principal | None = None
         self.auth_id: str | int | None = None  # of the frame it signed in with
@@ -82,6 +88,11 @@ class Socket:
         """The token has run out, and so has the time to renew it."""
         assert self.principal is not None, "the socket has not signed in"
         return self.principal.token_expires_at + EXPIRY_GRACE_SECONDS < time.time()
+
+    @property
+    def waiting_frames(self) -> int:
+        """Queued, and not yet written."""
+        return len(self._queue)
 
     def send(self, event: Event, seq: int | None = None) -> None:
         """Queue the event; never blocks, never raises."""

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import structlog
 from aiohttp import web
 
-from romantic.background import running
+from romantic.background import running, succeeded
 from romantic.db import Connection, DatabaseBusy, connection, load_queries
 from romantic.errors import InvalidInput, NotFound, Unavailable
 from romantic.http import PRINCIPAL, anyone, get, ok, post, signed_in
@@ -121,6 +121,7 @@ async def _sweep_on(app: web.Application) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         with suppress(StorageAway, DatabaseBusy):
             log.info("photos.swept", count=await sweep(app))
+            succeeded("photo_sweeper")
 
 
 async def photo_sweeper(app: web.Application) -> AsyncIterator[None]:

@@ -139,6 +139,44 @@ WHERE users.coins_balance <> COALESCE(sums.entries_sum, 0) OR sums.breaks > 0
 ORDER BY users.id
 LIMIT 1000;
 
+-- name: audit_next_people
+-- The next people of a walk by id, each with what their balance misses and the breaks of their chain.
+WITH people AS (
+    SELECT id, coins_balance
+    FROM users
+    WHERE id > %(after)s
+    ORDER BY id
+    LIMIT %(most)s
+),
+
+chain AS (
+    SELECT
+        entries.user_id,
+        entries.signed_amount,
+        entries.balance_after <> entries.signed_amount + lag(entries.balance_after, 1, 0) OVER (
+            PARTITION BY entries.user_id ORDER BY entries.seq
+        ) AS is_break
+    FROM people
+    INNER JOIN coin_transactions AS entries ON entries.user_id = people.id
+),
+
+sums AS (
+    SELECT
+        user_id,
+        sum(signed_amount) AS entries_sum,
+        count(*) FILTER (WHERE is_break) AS breaks
+    FROM chain
+    GROUP BY user_id
+)
+
+SELECT
+    people.id AS user_id,
+    (people.coins_balance - COALESCE(sums.entries_sum, 0))::bigint AS missing,
+    COALESCE(sums.breaks, 0) AS breaks
+FROM people
+LEFT JOIN sums ON sums.user_id = people.id
+ORDER BY people.id;
+
 -- name: list_faulty_calls
 -- Calls whose entries are not what the call says: charged, refunded and earned, the platform keeping the rest.
 SELECT

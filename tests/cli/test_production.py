@@ -32,7 +32,8 @@ def free_port(kind: socket.SocketKind) -> int:
 
 
 def new_ports() -> dict[str, str]:
-    kinds = {"PORT": socket.SOCK_STREAM, "RTC_UDP_PORT": socket.SOCK_DGRAM}
+    stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    kinds = {"PORT": stream, "OPS_PORT": stream, "RTC_UDP_PORT": datagram}
     return {name: str(free_port(kind)) for name, kind in kinds.items()}
 
 
@@ -89,7 +90,7 @@ def test_demo_refuses_a_server_that_is_not_for_development(server: Server, place
     assert "is not a development server" in done.stdout
 
 
-@pytest.mark.parametrize("taken", ["PORT", "RTC_UDP_PORT"])
+@pytest.mark.parametrize("taken", ["PORT", "OPS_PORT", "RTC_UDP_PORT"])
 def test_taken_port_is_named_and_nothing_else_tried(
     server: Server, variables: dict[str, str], place: Place, taken: str
 ) -> None:
