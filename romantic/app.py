@@ -24,6 +24,7 @@ from romantic.integrations.admob import admob
 from romantic.integrations.storage import storage
 from romantic.integrations.stripe_payments import payments
 from romantic.integrations.whatsapp import whatsapp
+from romantic.jobs import jobs
 from romantic.jobs.janitor import janitor
 from romantic.media import images
 from romantic.messages import events as message_events
@@ -88,7 +89,7 @@ def create_app(settings: Settings) -> web.Application:
     app[GREETINGS], app[PARTED], app[GONE] = greetings, parted, gone
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
-    app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper))
+    app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper, jobs))
     mount(app, ROUTES)
     if settings.development:
         from romantic.dev.wiring import add_development

@@ -45,9 +45,9 @@ def configure_logs(
     common = {"service": "romantic", "env": settings.romantic_env, "version": __version__}
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             *observers,
             _from_level(least),
-            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.ExceptionRenderer(

@@ -147,6 +147,10 @@ class Settings:
     ws_max_per_process: int
     ws_allow_query_token: bool
 
+    jobs_concurrency: int
+    jobs_poll_seconds: float
+    jobs_drain_seconds: float
+
     rate_limits: bool
     read_timeout_seconds: float
     upload_timeout_seconds: float

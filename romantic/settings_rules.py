@@ -63,6 +63,8 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         "CALL_METER=wallclock cannot be combined with CALL_BILLING=metered": is_metered and is_wall,
         "S3_BUCKET is required with STORAGE=s3": values["storage"] == "s3" and not values["s3_bucket"],
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together": has_half_a_key,
+        "JOBS_CONCURRENCY must be at least 1": values["jobs_concurrency"] < 1,
+        "JOBS_POLL_SECONDS must be more than 0": values["jobs_poll_seconds"] <= 0,
         "AD_DAILY_CAP must be at least 1": values["ad_daily_cap"] < 1,
         "STRIPE_CURRENCY must be three small letters": not re.fullmatch(
             "[a-z]{3}", values["stripe_currency"]

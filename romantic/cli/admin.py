@@ -2,9 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,24 +10,15 @@ from rich.table import Table
 from romantic.admin import service as staff
 from romantic.auth import otp
 from romantic.auth.phones import normalise
+from romantic.cli import jobs
 from romantic.cli.faults import CommandFault
-from romantic.cli.loop import run
-from romantic.cli.stopping import stop_signals
-from romantic.cli.stores import database
+from romantic.cli.on_database import on_database
 from romantic.coins import service as coins
-from romantic.db import Connection, Database
-from romantic.db.migrations import MigrationFault, pending
 from romantic.errors import RomanticError
-from romantic.settings import Settings, load_settings
-
-Result = TypeVar("Result")
-
-#: An audit reads everything: it may take longer than a request.
-STATEMENT_SECONDS = 600.0
 
 
 def add_to(commands: Any) -> None:
-    summary = "work on the data: admin ledger check, admin create PHONE --role admin, admin otp unlock PHONE"
+    summary = "work on the data: ledger check, create PHONE --role admin, otp unlock PHONE, jobs list"
     command = commands.add_parser("admin", help=summary, description=summary)
     subjects = command.add_subparsers(required=True, metavar="subject")
     ledger = subjects.add_parser("ledger", help="prove that balances are the sum of their entries")
@@ -46,11 +35,12 @@ def add_to(commands: Any) -> None:
     codes.add_argument("action", choices=("unlock",))
     codes.add_argument("phone", help="in international form, +15550100")
     codes.set_defaults(run=unlock_number)
+    jobs.add_to(subjects)
 
 
 def check_ledger(arguments: argparse.Namespace) -> int:
     """Exit code 0 when the ledger holds, 1 when a balance drifts or a call does not conserve its coins."""
-    audit = _on_database(coins.audit)
+    audit = on_database(coins.audit)
     holds = not audit["drifting_users"] and not audit["faulty_calls"]
     if arguments.json:
         print(json.dumps({"holds": holds, **audit}, default=str))
@@ -63,7 +53,7 @@ def make_staff(arguments: argparse.Namespace) -> int:
     """Give a role, with its audit row; the person signs in as staff with a fresh code."""
     try:
         number = normalise(arguments.phone, strict=False)
-        _on_database(
+        on_database(
             lambda conn: staff.set_role(conn, staff.Actor(None), phone_number=number, role=arguments.role)
         )
     except RomanticError as refusal:
@@ -78,32 +68,10 @@ def unlock_number(arguments: argparse.Namespace) -> int:
         number = normalise(arguments.phone, strict=False)
     except RomanticError as refusal:
         raise CommandFault(str(refusal)) from None
-    forgotten = _on_database(lambda conn: otp.unlock(conn, phone_number=number))
+    forgotten = on_database(lambda conn: otp.unlock(conn, phone_number=number))
     masked = f"+***{number[-2:]}"
     print(f"{masked}: wrong guesses forgotten." if forgotten else f"{masked} has no wrong guesses to forget.")
     return 0
-
-
-def _on_database(work: Callable[[Connection], Coroutine[Any, Any, Result]]) -> Result:
-    """Do the work on the database of the settings or the embedded one, beside a running server or without."""
-    with stop_signals(), database(load_settings(), must_exist=True) as settings:
-        try:
-            behind = pending(settings.database_url)
-        except MigrationFault as fault:
-            raise CommandFault(str(fault)) from None
-        if behind:
-            raise CommandFault(f"The database lacks {len(behind)} migrations: run.py migrate")
-        return run(_connected(settings, work))
-
-
-async def _connected(settings: Settings, work: Callable[[Connection], Coroutine[Any, Any, Result]]) -> Result:
-    store = Database(replace(settings, database_statement_seconds=STATEMENT_SECONDS))
-    await store.start()
-    try:
-        async with store.transaction() as conn:
-            return await work(conn)
-    finally:
-        await store.stop()
 
 
 def _show(audit: dict[str, Any], *, holds: bool) -> None:

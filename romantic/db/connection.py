@@ -7,7 +7,8 @@ import os
 import select
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -72,9 +73,13 @@ class UniqueConflict(Exception):
 class Connection:
     """One PostgreSQL connection; it runs one statement at a time."""
 
-    def __init__(self, raw: aiopg.Connection, timeout: float) -> None:
+    def __init__(
+        self, raw: aiopg.Connection, timeout: float, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._raw = raw
         self._timeout = timeout
+        self._tell = tell
+        self._topics: set[str] = set()
 
     async def all(self, query: Query, **parameters: Any) -> list[Row]:
         """Every row."""
@@ -121,6 +126,18 @@ class Connection:
             async with self._raw.cursor() as cursor:
                 await cursor.execute(statement, timeout=self._timeout)
                 return str(cursor.statusmessage)
+
+    def announce(self, topic: str) -> None:
+        """Tell this process's listeners (Database.on_commit) once others can see what was written."""
+        if self.in_transaction:
+            self._topics.add(topic)
+        else:
+            self._tell(topic)
+
+    def committed(self) -> None:
+        """Tell what was announced; a transaction that rolls back never does."""
+        for topic in self._topics:
+            self._tell(topic)
 
     @property
     def in_transaction(self) -> bool:
@@ -194,6 +211,15 @@ class Database:
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.database_pool_max)
         self._pool: aiopg.Pool | None = None
+        self._listeners: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
+
+    def on_commit(self, topic: str, act: Callable[[], None]) -> None:
+        """Call `act` after each commit of this process that announced the topic."""
+        self._listeners[topic].append(act)
+
+    def _tell(self, topic: str) -> None:
+        for act in self._listeners[topic]:
+            act()
 
     async def start(self) -> None:
         limits = self._settings
@@ -229,7 +255,7 @@ class Database:
         """A connection for single statements; raises DatabaseBusy when none comes free in time."""
         raw = await self._acquire()
         try:
-            yield Connection(raw, self._settings.database_statement_seconds + 1)
+            yield Connection(raw, self._settings.database_statement_seconds + 1, self._tell)
         finally:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)
@@ -298,6 +324,7 @@ class Database:
             # A swallowed error makes PostgreSQL answer ROLLBACK to a COMMIT without raising.
             if await conn.command("COMMIT") != "COMMIT":
                 raise DatabaseBusy("the transaction was lost")
+            conn.committed()
 
 
 DATABASE = web.AppKey("DATABASE", Database)

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 EVERY_SECONDS = 600.0
 
 _requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
-_purchases, _ads = load_queries("purchases"), load_queries("ads")
+_purchases, _ads, _jobs = load_queries("purchases"), load_queries("ads"), load_queries("jobs")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
@@ -24,6 +24,7 @@ CHORES: tuple[Query, ...] = (
     _purchases.delete_old_events,
     _ads.delete_old_sessions,
     _admin.lift_suspensions,
+    _jobs.delete_old_jobs,
 )
 
 

@@ -73,7 +73,6 @@ _FOLLOWERS: dict[str, Callable[[Line], None]] = {
     "purchase.mismatch": lambda _: metrics.PAYMENTS.labels("stripe", "mismatch").inc(),
     "purchase.provider_failed": lambda _: metrics.PAYMENTS.labels("stripe", "provider_failed").inc(),
     "probe.result": lambda line: metrics.PROBES.labels(line["verdict"]).inc(),
-    "job.run": lambda line: metrics.JOBS.labels(line["kind"], line["outcome"]).inc(),
-    "job.dead": lambda line: metrics.JOBS.labels(line["kind"], "dead").inc(),
+    "job.run": lambda line: metrics.JOBS.labels(line["job_kind"], line["outcome"]).inc(),
     "user.reported": lambda _: metrics.REPORTS.labels("opened").inc(),
 }

@@ -188,6 +188,30 @@ def test_unlock_forgets_wrong_guesses_without_telling_the_number(migrated: Place
     assert again.stdout == "+***42 has no wrong guesses to forget.\n"
 
 
+def test_jobs_are_listed_tried_again_and_dropped_by_number(migrated: Place, stray: Postgres) -> None:
+    change(
+        stray,
+        "DELETE FROM jobs",
+        "INSERT INTO jobs (kind, payload, status, reason, run_at, finished_at)"
+        " VALUES ('otp.send', '{\"to\": \"+15550000042\"}', 'dead', 'no such phone', now(), now())",
+    )
+
+    listed = migrated.run("admin", "jobs", "list", "--status", "dead", "--json")
+    (job,) = json.loads(listed.stdout)
+    table = migrated.run("admin", "jobs", "list", COLUMNS="120")
+    retried = migrated.run("admin", "jobs", "retry", str(job["id"]))
+    again = migrated.run("admin", "jobs", "retry", str(job["id"]))
+    dropped = migrated.run("admin", "jobs", "drop", str(job["id"]))
+    empty = migrated.run("admin", "jobs", "list")
+
+    assert (job["kind"], job["status"], job["reason"]) == ("otp.send", "dead", "no such phone")
+    assert "no such phone" in table.stdout
+    assert "15550000042" not in listed.stdout + table.stdout
+    assert (retried.returncode, retried.stdout) == (0, f"Job {job['id']}: will be tried again.\n")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert (dropped.stdout, empty.stdout) == (f"Job {job['id']}: dropped.\n", "No jobs.\n")
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
