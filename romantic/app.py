@@ -34,6 +34,7 @@ from romantic.ops.listener import ops_listener
 from romantic.preferences import routes as preferences
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
+from romantic.realtime.bus import add_bus
 from romantic.realtime.hub import add_hub
 from romantic.realtime.routes import GREETINGS, Greeting
 from romantic.redis import add_redis
@@ -79,6 +80,7 @@ def create_app(settings: Settings) -> web.Application:
     # First, so that it closes last: operators want to watch the end as well.
     app.cleanup_ctx.append(ops_listener)
     app.cleanup_ctx.extend((database, whatsapp, payments, admob, storage, images))
+    add_bus(app)
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)
     add_presence(app)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -14,16 +14,25 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from romantic.background import running
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
 
 Result = TypeVar("Result")
 
+#: A command and its arguments, as on the wire.
+Command = tuple[str | bytes | int | float, ...]
+
 TIMEOUT = 0.25
 BREAKER_SECONDS = 3.0
+PING_SECONDS = 1.0
 #: A burst that waits for a free connection does not mean that Redis is away.
 BUSY_SECONDS = 1.0
+
+
+#: Told what came on a channel: the kind of message, the channel, and the data.
+Hear = Callable[[bytes, str, bytes], None]
 
 
 class RedisAway(Exception):
@@ -54,6 +63,11 @@ class RedisClient:
         """Whether a command failed a moment ago or the subscription is down."""
         return self._deaf or time.monotonic() < self._away_until
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether a command failed a moment ago: nobody tries again before the breaker closes."""
+        return time.monotonic() < self._away_until
+
     async def guarded(self, command: Callable[[], Awaitable[Result]]) -> Result:
         """Run one command; raises RedisAway instead of everything Redis can do wrong."""
         if time.monotonic() < self._away_until:
@@ -80,6 +94,21 @@ class RedisClient:
 
     async def publish(self, channel: str, message: str) -> None:
         await self.guarded(lambda: self._client.publish(channel, message))
+
+    async def run(self, commands: Sequence[Command]) -> list[Any]:
+        """Many commands in one round trip, in this order; a refused one stands as its error in the result."""
+
+        async def execute() -> list[Any]:
+            async with self._client.pipeline(transaction=False) as pipeline:
+                for command in commands:
+                    pipeline.execute_command(*command)
+                return await pipeline.execute(raise_on_error=False)
+
+        return await self.guarded(execute)
+
+    def subscription(self, hear: Hear, changed: Callable[[bool], None]) -> "Subscription":
+        """Channels on a connection of their own; nothing is opened before it runs."""
+        return Subscription(self._url, hear, changed)
 
     def limits_storage(self) -> RedisStorage:
         return RedisStorage(
@@ -115,6 +144,71 @@ class RedisClient:
     async def close(self) -> None:
         await self._client.aclose()
         await self._pool.aclose()
+
+
+class Subscription:
+    """One connection with any number of channels, spoken to directly: a message costs a third of what it
+    does through the library's own subscription."""
+
+    def __init__(self, url: str, hear: Hear, changed: Callable[[bool], None]) -> None:
+        # Without retries: the library would reconnect in silence, and we would not know what was missed.
+        self._pool = aioredis.ConnectionPool.from_url(
+            url, socket_connect_timeout=1, protocol=2, retry=Retry(NoBackoff(), 0), client_name="romantic"
+        )
+        self._hear = hear
+        self._changed = changed
+        self._unsent: list[Command] = []
+        self._wake = asyncio.Event()
+        self._is_up = False
+
+    def send(self, *command: str) -> None:
+        """Subscribe or unsubscribe; forgotten without a connection, for `changed` says it all again."""
+        if self._is_up:
+            self._unsent.append(command)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Connect, hear, and start over whenever the connection is lost, for ever."""
+        while True:
+            connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
+            try:
+                await connection.connect()
+                self._is_up = True
+                self._changed(True)
+                async with running(self._write(connection)):
+                    await self._read(connection)
+            except (RedisError, OSError, TimeoutError) as error:
+                log.warning("redis.subscription_lost", reason=type(error).__name__)
+            finally:
+                self._unsent.clear()
+                if self._is_up:
+                    self._is_up = False
+                    self._changed(False)
+                with suppress(RedisError, OSError):
+                    await connection.disconnect(nowait=True)
+            await asyncio.sleep(0.25)
+
+    async def _write(self, connection: Any) -> None:
+        """Until the connection fails, which the reader hears of as well."""
+        with suppress(RedisError, OSError):
+            while True:
+                if self._unsent:
+                    unsent, self._unsent = self._unsent, []
+                    await connection.send_packed_command(connection.pack_commands(unsent), check_health=False)
+                else:
+                    # A sign of life is asked for, or a frozen Redis would go unnoticed.
+                    await connection.send_command("PING", check_health=False)
+                self._wake.clear()
+                asyncio.get_running_loop().call_later(PING_SECONDS, self._wake.set)
+                await self._wake.wait()
+
+    async def _read(self, connection: Any) -> None:
+        while True:
+            message = await connection.read_response(timeout=3 * PING_SECONDS, disconnect_on_error=False)
+            if message is None:
+                raise TimeoutError
+            if isinstance(message, list) and len(message) == 3 and isinstance(message[1], bytes):
+                self._hear(message[0], message[1].decode(), message[2])
 
 
 async def _messages(subscription: Any) -> AsyncIterator[str]:

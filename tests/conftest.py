@@ -2,9 +2,10 @@
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,22 @@ def postgres(servers: tuple[Postgres, Valkey]) -> str:
 @pytest.fixture(scope="session")
 def valkey(servers: tuple[Postgres, Valkey]) -> str:
     return str(servers[1].url)
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[Valkey]:
+    """A Valkey that a test may freeze or kill."""
+    home = Path(tempfile.mkdtemp(prefix="romantic-"))
+    home.chmod(0o755)
+    server = start_valkey(home / "vk", durable=False)
+    yield server
+    with suppress(ProcessLookupError):
+        os.kill(pid_of(server), signal.SIGCONT)
+    server.stop()
+
+
+def pid_of(server: Valkey) -> int:
+    return int(server._process.pid)
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from romantic.calls.summary import log_summary
 from romantic.coins import service as coins
 from romantic.db import Connection, Row, connection, transaction
 from romantic.errors import RomanticError, UserUnavailable
-from romantic.realtime import HUB, Event, Kind
+from romantic.realtime import HUB, NODE, Event, Kind
 from romantic.rtc import ice_servers
 from romantic.settings import SETTINGS
 
@@ -271,6 +271,3 @@ async def switch_to_evidence(app: web.Application, *, user_id: UUID) -> LiveCall
     if call["metered_by"] == "evidence":
         live.meter_by_evidence(call)
     return live
-
-
-NODE = web.AppKey("NODE", str)

@@ -15,7 +15,6 @@ import structlog
 from aiohttp import web
 
 from romantic.calls import conduct, service
-from romantic.calls.conduct import NODE
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.meter import Change
 from romantic.calls.service import Ending
@@ -23,7 +22,7 @@ from romantic.calls.sweeper import Sweeper
 from romantic.coins import service as coins
 from romantic.coins.errors import InsufficientCoins
 from romantic.db import DatabaseBusy, connection
-from romantic.realtime import HUB, Event, Kind
+from romantic.realtime import HUB, NODE, Event, Kind
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()

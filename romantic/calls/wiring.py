@@ -1,9 +1,6 @@
 """How the calls hang on the application: their stores, their peers, and what they hear of sockets."""
 
 import asyncio
-import os
-import secrets
-import socket as sockets
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
@@ -11,7 +8,6 @@ from typing import Any
 from aiohttp import web
 
 from romantic.calls import conduct
-from romantic.calls.conduct import NODE
 from romantic.calls.live import LIVE, LiveCalls
 from romantic.calls.metering import metering
 from romantic.calls.signaling import PEERS, WRITES
@@ -22,7 +18,6 @@ from romantic.settings import SETTINGS
 
 def add_calls(app: web.Application) -> None:
     """Needs the hub; the loops start with the application."""
-    app[NODE] = f"{sockets.gethostname()[:20]}:{os.getpid()}:{secrets.token_hex(2)}"
     app[LIVE] = LiveCalls(app[SETTINGS], app[HUB])
     app[WRITES] = set()
     app[HUB].on_leave(lambda socket: _gone(app, socket))

@@ -1,13 +1,17 @@
 """The socket shell: sockets, who is connected, and the dispatch of named events. It knows no product noun."""
 
+from romantic.realtime.bus import BUS, NODE, Bus
 from romantic.realtime.dispatch import DISPATCHER, Dispatcher, EventRoute, on
 from romantic.realtime.events import CloseCode, Event, Kind
 from romantic.realtime.hub import HUB, Hub
 from romantic.realtime.socket import Socket
 
 __all__ = [
+    "BUS",
     "DISPATCHER",
     "HUB",
+    "NODE",
+    "Bus",
     "CloseCode",
     "Dispatcher",
     "Event",

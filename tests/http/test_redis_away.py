@@ -2,30 +2,13 @@
 
 import os
 import signal
-import tempfile
 import time
-from pathlib import Path
 
 import pytest
 
-from romantic.dev.embedded import start_valkey
 from romantic.http.limits import AUTH, MONEY
+from tests.conftest import pid_of
 from tests.waiting import until
-
-
-@pytest.fixture
-def own_valkey():
-    """A Valkey that a test may freeze."""
-    home = Path(tempfile.mkdtemp(prefix="romantic-"))
-    home.chmod(0o755)
-    server = start_valkey(home / "vk", durable=False)
-    yield server
-    os.kill(pid_of(server), signal.SIGCONT)
-    server.stop()
-
-
-def pid_of(server):
-    return server._process.pid
 
 
 @pytest.fixture

@@ -1,0 +1,254 @@
+"""The bus: what one node tells the others through Redis, and nobody waits for.
+
+Publishing is at most once and never blocks: what must arrive is kept elsewhere (the streams, PostgreSQL).
+"""
+
+import asyncio
+import os
+import secrets
+import socket as sockets
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+import orjson
+import structlog
+from aiohttp import web
+
+from romantic.background import running
+from romantic.http.envelope import encode
+from romantic.redis import REDIS, Command, RedisAway, RedisClient
+
+log = structlog.get_logger()
+
+#: Told the payload of a topic; what it awaits holds up nobody.
+Handler = Callable[[dict[str, Any]], Awaitable[None] | None]
+#: Told the bytes of a channel, in the order Redis got them.
+Listener = Callable[[bytes], None]
+#: Told what a command returned, or None if it did not happen as far as we know.
+Told = Callable[[Any], None]
+
+MAX_WAITING = 20_000
+BATCH = 256
+HELLO_SECONDS = 5.0
+PEER_SECONDS = 3 * HELLO_SECONDS
+CONFIRM_SECONDS = 1.0
+
+
+def new_node_name() -> str:
+    """Of a process: where it runs, and which of all that ever ran there."""
+    return f"{sockets.gethostname()[:20]}:{os.getpid()}:{secrets.token_hex(2)}"
+
+
+def channel_of_node(node: str) -> str:
+    return f"romantic:{{n:{node}}}"
+
+
+class Bus:
+    """Topics that every node hears, channels some subscribe to, and commands sent in one order.
+
+    A topic's handlers run here at once and without Redis, on the other nodes when they hear of it.
+    """
+
+    def __init__(self, redis: RedisClient, node: str) -> None:
+        self.node = node
+        self.peers: dict[str, float] = {}  # other nodes, and the monotonic instant they were last heard
+        self.is_connected = False
+        self.dropped = 0
+        self._redis = redis
+        self._handlers: dict[str, list[Handler]] = {}
+        self._listeners: dict[str, Listener] = {}
+        self._confirmations: dict[str, asyncio.Event] = {}
+        self._on_back: list[Callable[[], None]] = []
+        self._waiting: deque[tuple[Command, Told | None]] = deque()
+        self._wake = asyncio.Event()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self._subscription = redis.subscription(self._hear, self._subscribed)
+        self.on("node.hello", self._greet)
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether another node was heard of a moment ago."""
+        oldest = monotonic() - PEER_SECONDS
+        return any(heard > oldest for heard in self.peers.values())
+
+    # Topics
+
+    def on(self, topic: str, handler: Handler) -> None:
+        """Run the handler for what any node publishes under the topic, this one included."""
+        self._handlers.setdefault(topic, []).append(handler)
+
+    def publish(self, topic: str, payload: dict[str, Any], *, to: str | None = None) -> None:
+        """Tell every node, or the one named; JSON in, JSON out. Never blocks, never raises.
+
+        `to` is the name of a node (`bus.node` there); one that is gone hears nothing.
+        """
+        if to is None or to == self.node:
+            self._handle(topic, orjson.loads(encode(payload)))
+        if to != self.node:
+            message = encode({"from": self.node, "topic": topic, "payload": payload})
+            channel = "romantic:nodes" if to is None else channel_of_node(to)
+            self.run(("PUBLISH" if to is None else "SPUBLISH", channel, message))
+
+    def _handle(self, topic: str, payload: dict[str, Any]) -> None:
+        for handler in self._handlers.get(topic, ()):
+            try:
+                outcome = handler(payload)
+            except Exception:
+                log.exception("bus.handler_failed", topic=topic)
+                continue
+            if outcome is not None:
+                task = asyncio.ensure_future(_logged(outcome, topic))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    # Channels
+
+    async def subscribe(self, channel: str, listener: Listener) -> bool:
+        """Hear a sharded channel; True once Redis has confirmed, False if it does not in time.
+
+        Either way the subscription holds, and is repeated whenever the connection comes back.
+        """
+        confirmed = self._confirmations.setdefault(channel, asyncio.Event())
+        self._listeners[channel] = listener
+        self._subscription.send("SSUBSCRIBE", channel)
+        if not self.is_connected:
+            return False
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await confirmed.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def unsubscribe(self, channel: str) -> None:
+        if self._listeners.pop(channel, None) is not None:
+            self._confirmations.pop(channel, None)
+            self._subscription.send("SUNSUBSCRIBE", channel)
+
+    def on_back(self, check: Callable[[], None]) -> None:
+        """Register who must look after what was said while this node did not hear."""
+        self._on_back.append(check)
+
+    # Commands
+
+    def run(self, command: Command, told: Told | None = None) -> None:
+        """Send a command after all those before it, together with those behind it; never blocks.
+
+        `told` gets its result, or None if Redis did not answer: then nobody knows whether it ran.
+        """
+        if self._redis.is_broken or len(self._waiting) >= MAX_WAITING:
+            self.dropped += 1
+            if told is not None:
+                told(None)
+            return
+        self._waiting.append((command, told))
+        self._wake.set()
+
+    async def write(self) -> None:
+        """Send what waits, for ever: one batch is on its way while the next gathers."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                await self._send(batch)
+
+    async def _send(self, batch: list[tuple[Command, Told | None]]) -> None:
+        results: list[Any]
+        try:
+            results = await self._redis.run([command for command, _ in batch])
+        except RedisAway:
+            self.dropped += len(batch)
+            results = [None] * len(batch)
+        for (command, told), result in zip(batch, results, strict=True):
+            if isinstance(result, Exception):
+                log.error("bus.command_refused", command=str(command[0]), reason=str(result)[:200])
+            if told is not None:
+                try:
+                    told(None if isinstance(result, Exception) else result)
+                except Exception:
+                    log.exception("bus.callback_failed")
+
+    async def listen(self) -> None:
+        """Hear the other nodes, for ever."""
+        await self._subscription.run()
+
+    async def hello(self) -> None:
+        """Let the others know that this node is there, for ever."""
+        while True:
+            self._say_hello()
+            await asyncio.sleep(HELLO_SECONDS)
+
+    def _say_hello(self, *, is_new: bool = False) -> None:
+        self.publish("node.hello", {"node": self.node, "isNew": is_new})
+
+    def _greet(self, payload: dict[str, Any]) -> None:
+        if payload["node"] == self.node:
+            return
+        self.peers[payload["node"]] = monotonic()
+        if payload.get("isNew"):
+            self._say_hello()
+        for node, heard in list(self.peers.items()):
+            if monotonic() - heard > 20 * PEER_SECONDS:
+                del self.peers[node]
+
+    def _subscribed(self, is_up: bool) -> None:
+        """The connection of the subscriptions came, or went."""
+        self.is_connected = is_up
+        for confirmed in self._confirmations.values():
+            confirmed.clear()
+        if is_up:
+            self._subscription.send("SUBSCRIBE", "romantic:nodes")
+            for channel in (
+                *self._listeners,
+                channel_of_node(self.node),
+            ):  # ours last: it says that all are there
+                self._subscription.send("SSUBSCRIBE", channel)
+            self._say_hello(is_new=True)
+
+    def _hear(self, kind: bytes, channel: str, data: bytes) -> None:
+        listener = self._listeners.get(channel)
+        if kind == b"ssubscribe":
+            if (confirmed := self._confirmations.get(channel)) is not None:
+                confirmed.set()
+            if channel == channel_of_node(self.node):
+                for check in self._on_back:
+                    check()
+        elif kind not in (b"message", b"smessage"):
+            return
+        elif listener is not None:
+            try:
+                listener(data)
+            except Exception:
+                log.exception("bus.listener_failed")
+        else:
+            message = orjson.loads(data)
+            if message["from"] != self.node:
+                self._handle(message["topic"], message["payload"])
+
+
+async def _logged(outcome: Awaitable[None], topic: str) -> None:
+    try:
+        await outcome
+    except Exception:
+        log.exception("bus.handler_failed", topic=topic)
+
+
+BUS = web.AppKey("BUS", Bus)
+NODE = web.AppKey("NODE", str)
+
+
+async def bus(app: web.Application) -> AsyncIterator[None]:
+    """Talk and listen while the application runs."""
+    async with running(app[BUS].listen()), running(app[BUS].write()), running(app[BUS].hello()):
+        yield
+
+
+def add_bus(app: web.Application) -> Bus:
+    """Needs the Redis client; Redis itself may come and go."""
+    app[NODE] = new_node_name()
+    app[BUS] = Bus(app[REDIS], app[NODE])
+    app.cleanup_ctx.append(bus)
+    return app[BUS]
