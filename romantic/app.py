@@ -32,6 +32,9 @@ from romantic.messages import routes as messages
 from romantic.messages.media import MEDIA_ROUTES, media_sweeper
 from romantic.ops.listener import ops_listener
 from romantic.preferences import routes as preferences
+from romantic.probe import events as probe_events
+from romantic.probe import routes as probe
+from romantic.probe.runs import probes
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
 from romantic.realtime.bus import add_bus
@@ -63,11 +66,12 @@ ROUTES = (
     *messages.ROUTES,
     *MEDIA_ROUTES,
     *calls.ROUTES,
+    *probe.ROUTES,
     *realtime.ROUTES,
     *admin.ROUTES,
     *admin_purchases.ROUTES,
 )
-EVENTS = (*realtime.EVENTS, *signaling.EVENTS, *message_events.EVENTS)
+EVENTS = (*realtime.EVENTS, *signaling.EVENTS, *message_events.EVENTS, *probe_events.EVENTS)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -85,6 +89,7 @@ def create_app(settings: Settings) -> web.Application:
     add_sessions(app).on_change(hub.end_session)
     add_presence(app)
     add_calls(app)
+    app.cleanup_ctx.append(probes)
     greetings: list[Greeting] = [greet]
     parted: list[OnParted] = [part]
     gone: list[OnGone] = [end_call_of, end_sessions]

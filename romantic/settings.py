@@ -100,6 +100,8 @@ class Settings:
     monitor_grace_seconds: float
     monitor_flow_seconds: float
     monitor_open_seconds: float
+    probe_min_gap: float
+    refuse_unlikely_calls: bool
 
     call_cost_audio: int
     call_cost_video: int

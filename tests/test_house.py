@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtc": {"errors"},
     "web": {"errors"},
     "jobs": {"db", "settings"},
-    "ops": {"calls", "db", "errors", "http", "realtime", "settings"},
+    "ops": {"calls", "db", "errors", "http", "realtime", "rtc", "settings"},
     "realtime": {"db", "errors", "http", "redis", "settings"},
     "media": {"errors"},
     "users": {"db", "errors", "http", "integrations", "jobs", "media", "realtime", "signals"},
@@ -38,11 +38,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "super_lover": {"coins", "db", "errors", "http", "jobs", "realtime", "settings"},
     "preferences": {"db", "http", "jobs"},
     "messages": {"coins", "db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "users"},
-    "calls": {"coins", "db", "errors", "http", "jobs", "realtime", "rtc", "settings"},
+    "probe": {"db", "errors", "http", "logs", "realtime", "rtc", "settings"},
+    "calls": {"coins", "db", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings"},
     "dev": {"auth", "coins", "db", "errors", "http", "settings", "users", "web"},
     "app": {
         "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
-        "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
+        "probe", "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
     },
     "cli": {
         "admin", "app", "auth", "coins", "db", "dev", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc", "settings",
@@ -53,7 +54,18 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: Coins has more than one: beside the ledger, what is bought, what ads pay, and how that is told.
 #: Auth has two: beside sessions, the codes, of which their provider has news.
 DESKS = {"service", "errors", "purchases", "ads", "news", "otp"}
-SLICES = {"users", "coins", "auth", "calls", "admin", "super_lover", "preferences", "messages", "webhooks"}
+SLICES = {
+    "users",
+    "coins",
+    "auth",
+    "calls",
+    "admin",
+    "super_lover",
+    "preferences",
+    "messages",
+    "probe",
+    "webhooks",
+}
 
 MODULES = sorted(HOUSE.rglob("*.py"))
 

@@ -3,7 +3,7 @@
 import pytest
 
 from romantic.app import ROUTES
-from romantic.http.guards import anyone, proven, signed_in
+from romantic.http.guards import anyone, person_or_robot, proven, signed_in
 from tests.test_access import name_of, path_of
 
 FORBIDDEN = (
@@ -22,7 +22,8 @@ async def keys(make_person, outside, sql):
     await boss.client.post("/api/auth/send-otp", json={"phoneNumber": boss.phone_number})
     body = {"phoneNumber": boss.phone_number, "otpCode": outside.code_for(boss.phone_number)}
     staff = (await (await boss.client.post("/api/admin/auth/login", json=body)).json())["data"]["accessToken"]
-    return {anyone: None, proven: boss.access_token, signed_in: boss.access_token, "staff": staff}
+    inside = dict.fromkeys((person_or_robot, proven, signed_in), boss.access_token)
+    return {anyone: None, **inside, "staff": staff}
 
 
 async def test_every_writable_body_refuses_every_key_it_does_not_name(client, keys, sql):

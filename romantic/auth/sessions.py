@@ -31,6 +31,7 @@ Listener = Callable[[UUID, str], None]
 class _Session:
     user_id: UUID | None
     phone_number: str
+    is_robot: bool
     read_at: float
 
 
@@ -57,7 +58,9 @@ class Sessions:
         if session is None or time.monotonic() - session.read_at > seconds:
             session = await self._read(claims.session_id)
         user_id = session.user_id if claims.scope == "user" else None
-        return Principal(claims.session_id, session.phone_number, user_id, claims.expires_at)
+        return Principal(
+            claims.session_id, session.phone_number, user_id, claims.expires_at, session.is_robot
+        )
 
     async def _read(self, session_id: UUID) -> _Session:
         started, changes = time.monotonic(), self._changes
@@ -66,7 +69,7 @@ class Sessions:
         if row is None:
             self._remembered.pop(session_id, None)
             raise Unauthorized("The session is over.")
-        session = _Session(row["user_id"], row["phone_number"], started)
+        session = _Session(row["user_id"], row["phone_number"], row["is_robot"], started)
         if changes == self._changes:  # else what was read may be from before a revocation
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()

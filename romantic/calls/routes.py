@@ -20,7 +20,7 @@ from romantic.calls.schemas import (
 from romantic.calls.service import Ending
 from romantic.db import connection
 from romantic.errors import InvalidInput
-from romantic.http import PRINCIPAL, get, ok, page_of, post, signed_in
+from romantic.http import PRINCIPAL, get, ok, page_of, person_or_robot, post
 from romantic.http.limits import CALLS, SIGNALING
 from romantic.settings import SETTINGS
 
@@ -142,14 +142,26 @@ async def _describe(request: web.Request, call_id: UUID, room_id: str, kind: str
 
 
 ROUTES = (
-    post("/api/calls/initiate", initiate, signed_in, body=InitiateBody, limit=CALLS),
-    get("/api/calls/history", get_history, signed_in, query=HistoryQuery),
-    get("/api/calls/ice-servers", get_ice_servers, signed_in),
-    get("/api/calls/active", get_active, signed_in),
-    get("/api/calls/{call_id}", get_call, signed_in),
-    post("/api/calls/{call_id}/accept", accept, signed_in, limit=SIGNALING),
-    post("/api/calls/{call_id}/reject", reject, signed_in, body=RejectBody, limit=SIGNALING),
-    post("/api/calls/{call_id}/end", end, signed_in, body=EndBody, limit=SIGNALING),
-    post("/api/calls/{call_id}/webrtc/offer", send_offer, signed_in, body=DescriptionBody, limit=SIGNALING),
-    post("/api/calls/{call_id}/webrtc/answer", send_answer, signed_in, body=DescriptionBody, limit=SIGNALING),
+    post("/api/calls/initiate", initiate, person_or_robot, body=InitiateBody, limit=CALLS),
+    get("/api/calls/history", get_history, person_or_robot, query=HistoryQuery),
+    get("/api/calls/ice-servers", get_ice_servers, person_or_robot),
+    get("/api/calls/active", get_active, person_or_robot),
+    get("/api/calls/{call_id}", get_call, person_or_robot),
+    post("/api/calls/{call_id}/accept", accept, person_or_robot, limit=SIGNALING),
+    post("/api/calls/{call_id}/reject", reject, person_or_robot, body=RejectBody, limit=SIGNALING),
+    post("/api/calls/{call_id}/end", end, person_or_robot, body=EndBody, limit=SIGNALING),
+    post(
+        "/api/calls/{call_id}/webrtc/offer",
+        send_offer,
+        person_or_robot,
+        body=DescriptionBody,
+        limit=SIGNALING,
+    ),
+    post(
+        "/api/calls/{call_id}/webrtc/answer",
+        send_answer,
+        person_or_robot,
+        body=DescriptionBody,
+        limit=SIGNALING,
+    ),
 )

@@ -29,12 +29,11 @@ from romantic.calls.service import Ending
 from romantic.db import DatabaseBusy, connection
 from romantic.errors import IdentityMismatch
 from romantic.realtime import HUB, Event, Kind, Socket, on
-from romantic.rtc import MonitorBusy, Peers
+from romantic.rtc import PEERS, MonitorBusy
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
 
-PEERS = web.AppKey("PEERS", Peers)
 WRITES = web.AppKey("WRITES", set[asyncio.Task[None]])
 
 

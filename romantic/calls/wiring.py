@@ -10,9 +10,9 @@ from aiohttp import web
 from romantic.calls import conduct
 from romantic.calls.live import LIVE, LiveCalls
 from romantic.calls.metering import metering
-from romantic.calls.signaling import PEERS, WRITES
+from romantic.calls.signaling import WRITES
 from romantic.realtime import HUB, Socket
-from romantic.rtc import Peers
+from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
 
 

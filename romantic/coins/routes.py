@@ -7,7 +7,7 @@ from aiohttp import web
 from romantic.coins import service
 from romantic.coins.schemas import Cursor, EntriesQuery, SpendBody, entry_view
 from romantic.db import connection
-from romantic.http import PRINCIPAL, get, ok, page_of, post, signed_in
+from romantic.http import PRINCIPAL, get, ok, page_of, person_or_robot, post, signed_in
 from romantic.http.limits import MONEY
 from romantic.settings import SETTINGS
 
@@ -67,7 +67,7 @@ async def spend(request: web.Request, *, amount: int, action: str, reference_id:
 
 
 ROUTES = (
-    get("/api/coins/balance", get_balance, signed_in),
-    get("/api/coins/transactions", list_entries, signed_in, query=EntriesQuery),
+    get("/api/coins/balance", get_balance, person_or_robot),
+    get("/api/coins/transactions", list_entries, person_or_robot, query=EntriesQuery),
     post("/api/coins/spend", spend, signed_in, body=SpendBody, limit=MONEY),
 )

@@ -9,6 +9,7 @@ from romantic.http.guards import (
     Principal,
     anyone,
     bearer_token,
+    person_or_robot,
     proven,
     signed_in,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "mount",
     "ok",
     "page_of",
+    "person_or_robot",
     "post",
     "proven",
     "put",

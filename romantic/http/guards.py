@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiohttp import web
 
-from romantic.errors import RomanticError, Unauthorized
+from romantic.errors import Forbidden, RomanticError, Unauthorized
 
 
 class RegistrationRequired(RomanticError):
@@ -22,13 +22,15 @@ class RegistrationRequired(RomanticError):
 class Principal:
     """The signed-in user behind a request or a socket.
 
-    `user_id` is None while a proven phone number has yet to register.
+    `user_id` is None while a proven phone number has yet to register. A robot is an account that tests the
+    service from outside and may do nothing else.
     """
 
     session_id: UUID
     phone_number: str
     user_id: UUID | None
     token_expires_at: float
+    is_robot: bool = False
 
     @property
     def id(self) -> UUID:
@@ -63,7 +65,14 @@ async def proven(request: web.Request) -> None:
 
 
 async def signed_in(request: web.Request) -> None:
-    """A registered user with a live session."""
+    """A person: a registered user with a live session."""
+    await person_or_robot(request)
+    if request[PRINCIPAL].is_robot:
+        raise Forbidden("This account may only test calls.")
+
+
+async def person_or_robot(request: web.Request) -> None:
+    """A registered user with a live session, person or robot."""
     await proven(request)
     if request[PRINCIPAL].user_id is None:
         raise RegistrationRequired

@@ -17,12 +17,14 @@ EVERY_SECONDS = 600.0
 
 _requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
 _purchases, _ads, _jobs = load_queries("purchases"), load_queries("ads"), load_queries("jobs")
+_probe = load_queries("probe")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
     _auth.delete_old_codes,
     _purchases.delete_old_events,
     _ads.delete_old_sessions,
+    _probe.delete_old_probes,
     _admin.lift_suspensions,
     _jobs.delete_old_jobs,
 )

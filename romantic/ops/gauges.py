@@ -9,10 +9,10 @@ from prometheus_client.registry import Collector
 
 from romantic import __version__
 from romantic.calls.live import LIVE
-from romantic.calls.signaling import PEERS
 from romantic.db import DATABASE
 from romantic.http.health import LIFECYCLE
 from romantic.realtime import HUB
+from romantic.rtc import PEERS
 
 
 class AppGauges(Collector):

@@ -24,7 +24,7 @@ from romantic.errors import (
     Unauthorized,
     Unavailable,
 )
-from romantic.http import AUTHENTICATE, anyone, bearer_token, get, ok, post, signed_in
+from romantic.http import AUTHENTICATE, anyone, bearer_token, client_ip, get, ok, person_or_robot, post
 from romantic.http.client import kind_of_client
 from romantic.http.envelope import describe
 from romantic.http.health import LIFECYCLE
@@ -69,7 +69,13 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
         raise BadRequest("This address speaks WebSocket only.")
     await ws.prepare(request)
     device_id = request.query.get("deviceId") or request.headers.get("X-Device-Id")
-    socket = Socket(app, ws, device_id=device_id[:64] if device_id else None, client=kind_of_client(request))
+    socket = Socket(
+        app,
+        ws,
+        device_id=device_id[:64] if device_id else None,
+        client=kind_of_client(request),
+        address=client_ip(request),
+    )
     structlog.contextvars.bind_contextvars(conn_id=socket.conn_id)
     try:
         await _live(request, socket)
@@ -270,7 +276,7 @@ def set_app_state(socket: Socket, *, state: str) -> dict[str, Any]:
 ROUTES = (
     get("/ws", connect, anyone, limit=SOCKETS),
     get("/api/ws", connect, anyone, limit=SOCKETS),
-    post("/api/realtime/ticket", issue_ticket, signed_in),
+    post("/api/realtime/ticket", issue_ticket, person_or_robot),
 )
 EVENTS = (
     on("auth", renew, Auth),

@@ -45,11 +45,13 @@ class Socket:
         *,
         device_id: str | None = None,
         client: str = "other",
+        address: str = "unknown",
     ) -> None:
         self.app = app
         self.ws = ws
         self.device_id = device_id
         self.client = client
+        self.address = address  # never to be stored or logged
         self.conn_id = f"ws_{next(_COUNTER):x}{secrets.token_hex(3)}"
         self.principal: Principal | None = None
         self.auth_id: str | int | None = None  # of the frame it signed in with

@@ -6,10 +6,12 @@ from romantic.rtc.errors import BadSdp, MonitorBusy
 from romantic.rtc.ice import ice_servers
 from romantic.rtc.offer import passive_offer
 from romantic.rtc.peer import MonitorPeer
-from romantic.rtc.peers import Peers, tune_gc
+from romantic.rtc.peers import PEERS, Peers, tune_gc
+from romantic.rtc.probe import ProbePeer
 from romantic.rtc.quality import estimated_mos, level
 
 __all__ = [
+    "PEERS",
     "BadSdp",
     "Beat",
     "Beats",
@@ -17,6 +19,7 @@ __all__ = [
     "MonitorBusy",
     "MonitorPeer",
     "Peers",
+    "ProbePeer",
     "State",
     "estimated_mos",
     "ice_servers",

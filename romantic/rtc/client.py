@@ -1,14 +1,14 @@
-"""The phone's side of a monitor, for tests, the demo and the connection check of the command line."""
+"""The phone's side of monitors and probes, for tests, the demo and the command line."""
 
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aioice import Connection
 from aioice.ice import get_host_addresses
-from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCDataChannel, RTCIceServer, RTCPeerConnection, RTCSessionDescription
 
 from romantic.rtc.channel import RTO_INITIAL
 
@@ -21,30 +21,26 @@ def _nothing() -> None:
     return None
 
 
-class MonitorClient:
-    """Offers one data channel and answers each ping with the counters it is given.
+class ChannelClient:
+    """Offers one data channel; what travels on it is up to heirs.
 
     `hosts` are the local addresses to gather; by default every one of the machine and the loopback, which
-    aioice leaves out.
+    aioice leaves out. `ice_servers` as `/api/calls/ice-servers` lists them.
     """
 
+    label: ClassVar[str]
+
     def __init__(
-        self,
-        *,
-        rx: Counters = _nothing,
-        tx: Counters = _nothing,
-        quality: Counters = _nothing,
-        hosts: Sequence[str] | None = None,
+        self, *, hosts: Sequence[str] | None = None, ice_servers: Sequence[Mapping[str, Any]] = ()
     ) -> None:
-        self.pings: list[int] = []
         self.opened = asyncio.Event()
         self.closed = asyncio.Event()
-        self._parts: dict[str, Counters] = {"rx": rx, "tx": tx, "q": quality}
         self._hosts = hosts
-        self._answers = True
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        # No list at all would mean a public STUN server.
+        configuration = RTCConfiguration(iceServers=[RTCIceServer(**server) for server in ice_servers])
+        self._connection = RTCPeerConnection(configuration)
         self.channel: RTCDataChannel = self._connection.createDataChannel(
-            "monitor", ordered=False, maxRetransmits=0
+            self.label, ordered=False, maxRetransmits=0
         )
         self.channel.on("open", self.opened.set)
         self.channel.on("close", self.closed.set)
@@ -70,24 +66,52 @@ class MonitorClient:
             await self.opened.wait()
         return monotonic() - began
 
-    def stop_answering(self) -> None:
-        """Fall silent without hanging up, as a phone that was frozen does."""
-        self._answers = False
-
     async def close(self) -> None:
         await self._connection.close()
+
+    def received(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        """An object came in; what is returned goes back."""
+        raise NotImplementedError
 
     def _receive(self, message: str | bytes) -> None:
         # aiortc ends the peer for an exception in here, and data may overtake the channel's own opening.
         try:
-            ping = json.loads(message)
+            body = json.loads(message)
         except ValueError:
             return
-        if not isinstance(ping, dict) or ping.get("t") != "ping" or not isinstance(ping.get("n"), int):
-            return
-        self.pings.append(ping["n"])
-        if self._answers and self.channel.readyState == "open":
-            self.channel.send(json.dumps(self._pong(ping["n"]), separators=(",", ":")))
+        answer = self.received(body) if isinstance(body, dict) else None
+        if answer is not None and self.channel.readyState == "open":
+            self.channel.send(json.dumps(answer, separators=(",", ":")))
+
+
+class MonitorClient(ChannelClient):
+    """Answers each ping with the counters it is given."""
+
+    label = "monitor"
+
+    def __init__(
+        self,
+        *,
+        rx: Counters = _nothing,
+        tx: Counters = _nothing,
+        quality: Counters = _nothing,
+        hosts: Sequence[str] | None = None,
+    ) -> None:
+        self.pings: list[int] = []
+        self._parts: dict[str, Counters] = {"rx": rx, "tx": tx, "q": quality}
+        self._answers = True
+        super().__init__(hosts=hosts)
+
+    def stop_answering(self) -> None:
+        """Fall silent without hanging up, as a phone that was frozen does."""
+        self._answers = False
+
+    def received(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        n = body.get("n")
+        if body.get("t") != "ping" or not isinstance(n, int):
+            return None
+        self.pings.append(n)
+        return self._pong(n) if self._answers else None
 
     def _pong(self, n: int) -> dict[str, Any]:
         pong: dict[str, Any] = {"t": "pong", "n": n, "c": len(self.pings)}
@@ -96,6 +120,24 @@ class MonitorClient:
             if value is not None:
                 pong[name] = dict(value)
         return pong
+
+
+class ProbeClient(ChannelClient):
+    """Echoes every packet of the server's train, with how many have arrived."""
+
+    label = "probe"
+
+    def __init__(
+        self, *, hosts: Sequence[str] | None = None, ice_servers: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self.packets = 0
+        super().__init__(hosts=hosts, ice_servers=ice_servers)
+
+    def received(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        if body.get("t") != "e":
+            return None
+        self.packets += 1
+        return {"t": "e", "n": body.get("n"), "c": self.packets, "x": body.get("x")}
 
 
 def gather_from(connection: Connection, *, hosts: Sequence[str] | None = None) -> None:

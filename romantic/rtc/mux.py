@@ -49,6 +49,7 @@ class Leg(asyncio.DatagramTransport):
         self.protocol = StunProtocol(connection)
         self.protocol.connection_made(self)
         self.sources: dict[Address, float] = {}  # proven addresses and when they first were
+        self.reached = asyncio.Event()  # a signed check has come in
         self.budget = Budget(LEG_RATE)
         self._mux = mux
         self._closed = False
@@ -175,6 +176,7 @@ class UdpMux(asyncio.DatagramProtocol):
         if source not in leg.sources and len(leg.sources) >= MAX_SOURCES:
             return False
         leg.sources.setdefault(source, monotonic())
+        leg.reached.set()
         self._by_source[source] = leg
         return True
 

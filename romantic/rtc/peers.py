@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Final, TypeVar
 
 import structlog
+from aiohttp import web
 from aiortc import RTCCertificate
 
 from romantic.rtc.beats import Beat
@@ -118,6 +119,10 @@ class Peers:
         self._peers.add(peer)
         peer.forgotten.add_done_callback(lambda _: self._peers.discard(peer))
         peer.settled.add_done_callback(Slot(self._slots).release)
+
+
+#: Both calls and probes hang their peers on it.
+PEERS = web.AppKey("PEERS", Peers)
 
 
 class Slot:

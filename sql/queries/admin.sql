@@ -190,11 +190,15 @@ SELECT
     (
         SELECT count(*) FROM users WHERE is_super_lover AND status <> 'deleted' AND role <> 'probe'
     ) AS total_super_lovers,
-    (SELECT count(*) FROM calls) AS total_calls,
-    (SELECT count(*) FROM messages) AS total_messages,
+    (
+        SELECT count(*) FROM calls WHERE caller_id NOT IN (SELECT id FROM users WHERE role = 'probe')
+    ) AS total_calls,
+    (
+        SELECT count(*) FROM messages WHERE sender_id NOT IN (SELECT id FROM users WHERE role = 'probe')
+    ) AS total_messages,
     (
         SELECT COALESCE(sum(round(price * (coins - coins_taken_back) / coins, 2)), 0) FROM coin_purchases
-        WHERE paid_at IS NOT NULL
+        WHERE paid_at IS NOT NULL AND user_id NOT IN (SELECT id FROM users WHERE role = 'probe')
     ) AS total_revenue,
     (
         SELECT count(*) FROM users

@@ -158,7 +158,8 @@ RETURNING
 -- name: find_live_session
 SELECT
     session.user_id,
-    session.phone_number
+    session.phone_number,
+    COALESCE(users.role = 'probe', FALSE) AS is_robot
 FROM user_sessions AS session
 LEFT JOIN users ON users.id = session.user_id
 WHERE

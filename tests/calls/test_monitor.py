@@ -6,7 +6,7 @@ from time import monotonic
 import pytest
 from structlog.testing import capture_logs
 
-from romantic.calls.signaling import PEERS
+from romantic.rtc import PEERS
 from romantic.rtc.client import MonitorClient
 from tests.calls.real_phone import LOOPBACK, RealPhone
 from tests.calls.stage import negotiate, until

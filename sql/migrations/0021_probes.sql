@@ -1,0 +1,60 @@
+-- What probes found, for a day. A network is a keyed hash: no address is ever stored.
+CREATE TABLE probe_results (
+    id uuid PRIMARY KEY,
+    user_id uuid NOT NULL REFERENCES users (id),
+    network_id varchar(16) NOT NULL,
+    network_kind varchar(20),
+    verdict varchar(20)
+    CHECK (verdict IN ('inconclusive', 'udp-blocked', 'unusable', 'relay-needed', 'degraded', 'direct')),
+    nat_mapping varchar(10) CHECK (nat_mapping IN ('none', 'cone', 'symmetric', 'unknown')),
+    result jsonb,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    -- Without a verdict it is still running.
+    CHECK (num_nulls(verdict, nat_mapping, result, finished_at) IN (0, 4))
+);
+
+CREATE INDEX probe_results_of_user ON probe_results (user_id, created_at DESC);
+CREATE INDEX probe_results_by_age ON probe_results (created_at);
+
+-- What each party's path looked like while it talked: one row a sample, bounded by whoever writes them.
+-- From the server's own monitor, or what a client says of its leg to the other person.
+CREATE TABLE call_quality_samples (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    call_id uuid NOT NULL REFERENCES calls (id),
+    user_id uuid NOT NULL REFERENCES users (id),
+    source varchar(10) NOT NULL CHECK (source IN ('monitor', 'client')),
+    rtt_ms real CHECK (rtt_ms >= 0),
+    jitter_ms real CHECK (jitter_ms >= 0),
+    loss_pct real CHECK (loss_pct BETWEEN 0 AND 100),
+    mos real CHECK (mos BETWEEN 1 AND 5),
+    level varchar(10) NOT NULL CHECK (level IN ('excellent', 'good', 'poor', 'lost')),
+    pair varchar(20),
+    at_ms integer NOT NULL CHECK (at_ms >= 0)
+);
+
+CREATE INDEX call_quality_samples_of_call ON call_quality_samples (call_id, at_ms, id);
+
+CREATE INDEX users_robots ON users (id) WHERE role = 'probe';
+
+-- Robots that test the service (users.role = 'probe') meet each other and nobody else, in calls, messages and
+-- everything that comes to ask here.
+CREATE OR REPLACE FUNCTION can_interact(one uuid, other uuid) RETURNS boolean
+LANGUAGE sql STABLE
+AS $$
+    SELECT
+        one <> other
+        AND (
+            SELECT count(*) = 2 AND count(DISTINCT role = 'probe') = 1
+            FROM users WHERE id IN (one, other) AND status = 'active'
+        )
+        AND NOT EXISTS (
+            SELECT FROM user_interactions
+            WHERE
+                interaction_type = 'block'
+                AND (
+                    (user_id = one AND target_user_id = other)
+                    OR (user_id = other AND target_user_id = one)
+                )
+        )
+$$;
