@@ -16,6 +16,7 @@ from romantic.coins import routes as coins
 from romantic.coins.auditor import auditor
 from romantic.coins.reconciler import reconciler
 from romantic.db import database
+from romantic.docs.pages import add_docs
 from romantic.http import LIMITER, Limiter, health, mount
 from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
@@ -98,6 +99,7 @@ def create_app(settings: Settings) -> web.Application:
     app[DISPATCHER] = Dispatcher(EVENTS)
     app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper, jobs))
     mount(app, ROUTES)
+    add_docs(app)
     if settings.development:
         from romantic.dev.wiring import add_development
 

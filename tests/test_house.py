@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rtc": {"errors"},
     "web": {"errors"},
     "jobs": {"db", "settings"},
+    "docs": {"errors", "http", "web"},
     "ops": {"calls", "db", "errors", "http", "realtime", "rtc", "settings"},
     "realtime": {"db", "errors", "http", "redis", "settings"},
     "media": {"errors"},
@@ -42,11 +43,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "calls": {"coins", "db", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings"},
     "dev": {"auth", "coins", "db", "errors", "http", "settings", "users", "web"},
     "app": {
-        "admin", "auth", "calls", "coins", "db", "dev", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
+        "admin", "auth", "calls", "coins", "db", "dev", "docs", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
         "probe", "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
     },
     "cli": {
-        "admin", "app", "auth", "coins", "db", "dev", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc", "settings",
+        "admin", "app", "auth", "coins", "db", "dev", "docs", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc", "settings",
     },
 }  # fmt: skip
 

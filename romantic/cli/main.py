@@ -44,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--url", help="a running development server; else one of its own, gone afterwards")
     demo.add_argument("--seconds", type=float, help="how long the two talk: 6, or 12 with --url")
     _add(commands, "routes", _routes, "print every endpoint and socket event")
+    openapi = _add(commands, "openapi", _openapi, "print the description of the API as OpenAPI")
+    openapi.add_argument("--version", choices=("3.1", "3.0"), default="3.1")
+    openapi.add_argument("--write", action="store_true", help="bring config/api/ up to date instead")
     bench = _add(commands, "bench", _bench, "compare this server with Express + Socket.IO on this machine")
     bench.add_argument("--seconds", type=int, default=2, help="length of one round")
     bench.add_argument("--runs", type=int, default=5, help="rounds per scenario")
@@ -89,6 +92,12 @@ def _routes(_: argparse.Namespace) -> int:
     from romantic.cli.reference import routes
 
     return routes()
+
+
+def _openapi(arguments: argparse.Namespace) -> int:
+    from romantic.cli.openapi import print_openapi, write_openapi
+
+    return write_openapi() if arguments.write else print_openapi(version=arguments.version)
 
 
 def _bench(arguments: argparse.Namespace) -> int:

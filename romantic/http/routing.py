@@ -6,9 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp_cors
+import marshmallow as ma
 from aiohttp import web
 
-from romantic.errors import InvalidInput, NotFound
+from romantic.errors import InvalidInput, NotFound, RomanticError
 from romantic.http.body import read_json
 from romantic.http.guards import PRINCIPAL
 from romantic.http.idempotency import HEADER, once
@@ -22,7 +23,11 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 
 
 class Route:
-    """One row of a feature's table. Path parameters are UUIDs; schemas are made once, here."""
+    """One row of a feature's table. Path parameters are UUIDs; schemas are made once, here.
+
+    What only the API's description reads: `returns` is the shape of the answer's data, `form` that of a
+    multipart body, `errors` are refusals beside those every route has, `summary` stands for a docstring.
+    """
 
     def __init__(
         self,
@@ -35,6 +40,10 @@ class Route:
         query: type[Schema] | None = None,
         limit: Limit | None = None,
         raw: bool = False,
+        returns: type[ma.Schema] | None = None,
+        form: type[ma.Schema] | None = None,
+        errors: tuple[type[RomanticError], ...] = (),
+        summary: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -44,6 +53,10 @@ class Route:
         self.query = query() if query else None
         self.limit = limit or (READ if method == "GET" else WRITE)
         self.raw = raw
+        self.returns = returns
+        self.form = form
+        self.errors = errors
+        self.summary = summary
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Guard, limit and validate, then call the handler with what the schemas loaded."""

@@ -1,0 +1,1 @@
+"""The documentation: true, complete, and served from here."""
