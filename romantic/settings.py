@@ -215,6 +215,17 @@ def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     return Settings(**values)
 
 
+def origin_of(name: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Where the value in force comes from: a variable, a file of config/, or the default."""
+    variable = name.upper()
+    for source in (f"{variable}_FILE", variable, ALIASES.get(name, "")):
+        if environ.get(source):
+            return source
+    environment = environ.get("ROMANTIC_ENV", "development")
+    is_ours = environment in ENVIRONMENTS and name in _read(CONFIG / f"{environment}.toml")
+    return f"config/{environment}.toml" if is_ours else "default"
+
+
 def _layers(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
     environment = _from_environment("romantic_env", environ, []) or environ.get("ROMANTIC_ENV", "development")
     raw: dict[str, Any] = {"romantic_env": environment}

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from romantic.app import EVENTS, ROUTES
+from romantic.cli.config import reference
 from romantic.db.migrations import read_migrations
 from romantic.dev.embedded import Postgres, start_postgres
 from romantic.settings import Settings
@@ -99,8 +100,10 @@ def test_config_show_names_secrets_and_prints_none(place: Place) -> None:
 
     lines = done.stdout.splitlines()
     assert done.returncode == 0
-    assert "CALL_COST_VIDEO=70" in lines
-    assert {f"{name}=(set)" for name in SECRETS} <= set(lines)
+    assert "CALL_COST_VIDEO=70  # CALL_COST_VIDEO" in lines
+    assert "CALL_COST_AUDIO=50  # default" in lines
+    named = {line.partition("=(set, sha256 ")[0] for line in lines if "=(set, sha256 " in line}
+    assert set(SECRETS) <= named
     assert "hidden" not in done.stdout
     assert "123456" not in done.stdout
 
@@ -115,8 +118,29 @@ def test_whatever_is_called_a_secret_is_one() -> None:
 def test_config_reference_explains_every_setting(place: Place) -> None:
     done = place.run("config", "reference")
 
-    explained = set(re.findall(r"^(\w+) =", done.stdout, re.MULTILINE))
-    assert {field.name for field in fields(Settings)} - explained == {"romantic_env"}
+    explained = set(re.findall(r"^\| `(\w+)` \|", done.stdout, re.MULTILINE))
+    assert {field.name.upper() for field in fields(Settings)} - explained == {"ROMANTIC_ENV"}
+
+
+def test_the_kept_reference_is_up_to_date() -> None:
+    kept = RUN.parent / "romantic" / "docs" / "configuration.md"
+
+    assert kept.read_text() == reference(), "run.py config reference > romantic/docs/configuration.md"
+
+
+def test_config_explain_says_what_is_in_force_and_why(place: Place) -> None:
+    done = place.run("config", "explain", "call_cost_video", CALL_COST_VIDEO="70")
+
+    assert done.returncode == 0
+    assert "default   50" in done.stdout
+    assert "in force  70 (CALL_COST_VIDEO)" in done.stdout
+
+
+def test_config_explain_knows_what_was_meant(place: Place) -> None:
+    done = place.run("config", "explain", "CALL_COST_VIDO")
+
+    assert done.returncode == 1
+    assert "CALL_COST_VIDEO" in done.stderr
 
 
 def test_routes_prints_every_endpoint_and_event(place: Place) -> None:
