@@ -213,5 +213,5 @@ def test_faulty_start_ends_with_78_and_no_traceback():
 def test_config_show_names_secrets_without_printing_them():
     done = run("config", "show", **PRODUCTION | {"ROMANTIC_ENV": "development"})
 
-    assert "JWT_SECRET=(set)" in done.stdout
+    assert "JWT_SECRET=(set, sha256 " in done.stdout
     assert SECRET not in done.stdout + done.stderr

@@ -15,6 +15,15 @@ from romantic.settings import CONFIG, Settings, load_settings, origin_of
 _SECTION = re.compile(r"^# --- (.+?) -+$")
 _KEY = re.compile(r"^(\w+) = (\"[^\"]*\"|\[[^\]]*\]|[^#]*?)\s*(?:#\s*(.*))?$")
 
+INTRODUCTION = """# Configuration
+
+Environment variables over `config/<env>.toml` over `config/default.toml`. `NAME_FILE` reads the value of
+`NAME` from a file, as secrets should be given. Lists are comma-separated in the environment; durations
+are seconds and may be fractions; switches are `on` or `off`. `run.py config check` names every fault at
+once, `show` says what is in force and where it comes from, `explain NAME` what one setting is for.
+
+`ROMANTIC_ENV` is `development` (the default), `test` or `production`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -66,16 +75,7 @@ def entries() -> Iterator[Entry]:
 
 def reference() -> str:
     """The guide to every setting, as Markdown."""
-    lines = [
-        "# Configuration",
-        "",
-        "Environment variables over `config/<env>.toml` over `config/default.toml`. `NAME_FILE` reads the value of",
-        "`NAME` from a file, as secrets should be given. Lists are comma-separated in the environment; durations are",
-        "seconds and may be fractions; switches are `on` or `off`. `run.py config check` names every fault at once,",
-        "`show` says what is in force and where it comes from, `explain NAME` what one setting is for.",
-        "",
-        "`ROMANTIC_ENV` is `development` (the default), `test` or `production`.",
-    ]
+    lines = INTRODUCTION.splitlines()
     section = ""
     for entry in entries():
         if entry.section != section:
