@@ -84,19 +84,19 @@ def _from_level(least: int) -> Processor:
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Take out what must never stand in a log: secrets by key, phone numbers by shape."""
     for key, value in event.items():
-        event[key] = "[redacted]" if _is_secret(key) else _clean(value)
+        event[key] = "[redacted]" if _is_secret(key) else clean(value)
     return event
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """The value without what gives itself away by its shape, however deep."""
     if isinstance(value, str):
         text = _PHONE.sub(r"+***\1", value) if "+" in value else value
         return _TOKEN.sub("[redacted]", text)
     if isinstance(value, dict):
-        return {key: "[redacted]" if _is_secret(str(key)) else _clean(item) for key, item in value.items()}
+        return {key: "[redacted]" if _is_secret(str(key)) else clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(item) for item in value]
+        return [clean(item) for item in value]
     return value
 
 

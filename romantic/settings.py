@@ -158,6 +158,7 @@ class Settings:
     upload_timeout_seconds: float
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["json", "console"]
+    sentry_dsn: str = declare(repr=False)
 
     @property
     def development(self) -> bool:

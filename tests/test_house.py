@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {"errors"},
     "jobs": {"db", "settings"},
     "docs": {"errors", "http", "web"},
-    "ops": {"calls", "db", "errors", "http", "realtime", "rtc", "settings"},
+    "ops": {"calls", "db", "errors", "http", "logs", "realtime", "rtc", "settings"},
     "realtime": {"db", "errors", "http", "redis", "settings"},
     "media": {"errors"},
     "users": {"db", "errors", "http", "integrations", "jobs", "media", "realtime", "signals"},

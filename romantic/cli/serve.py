@@ -21,6 +21,7 @@ from romantic.http.health import LIFECYCLE
 from romantic.logs import configure_logs, flush_logs
 from romantic.ops.lines import count
 from romantic.ops.listener import OpsAddressTaken
+from romantic.ops.sentry import add_sentry, report
 from romantic.realtime import HUB
 from romantic.rtc import tune_gc
 from romantic.settings import Settings
@@ -34,7 +35,8 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; a second process in the same folder is told about the first."""
-    configure_logs(settings, observers=(count,))
+    add_sentry(settings)
+    configure_logs(settings, observers=(count, report))
     try:
         with stop_signals() as stop, stores(settings) as (settings, announce):
             migrate(settings.database_url)
