@@ -40,14 +40,17 @@ from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
 from romantic.realtime.bus import add_bus
 from romantic.realtime.hub import add_hub
+from romantic.realtime.presence import add_presence
 from romantic.realtime.routes import GREETINGS, Greeting
 from romantic.redis import add_redis
 from romantic.settings import SETTINGS, Settings
-from romantic.signals import GONE, PARTED, OnGone, OnParted
+from romantic.signals import CHANGED, GONE, PARTED, OnChanged, OnGone, OnParted
 from romantic.super_lover import routes as super_lover
+from romantic.users import events as user_events
+from romantic.users import presence as who_is_online
 from romantic.users import routes as users
 from romantic.users.photos import PHOTO_ROUTES, photo_sweeper
-from romantic.users.presence import add_presence
+from romantic.users.watching import add_watching, hide, look_again
 from romantic.webhooks import routes as webhooks
 from romantic.webhooks import whatsapp as whatsapp_webhooks
 
@@ -72,7 +75,13 @@ ROUTES = (
     *admin.ROUTES,
     *admin_purchases.ROUTES,
 )
-EVENTS = (*realtime.EVENTS, *signaling.EVENTS, *message_events.EVENTS, *probe_events.EVENTS)
+EVENTS = (
+    *realtime.EVENTS,
+    *signaling.EVENTS,
+    *message_events.EVENTS,
+    *probe_events.EVENTS,
+    *user_events.EVENTS,
+)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -88,12 +97,16 @@ def create_app(settings: Settings) -> web.Application:
     add_bus(app)
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)
+    changed: list[OnChanged] = []
+    app[CHANGED] = changed
     add_presence(app)
+    who_is_online.add_presence(app)
+    add_watching(app)
     add_calls(app)
     app.cleanup_ctx.append(probes)
     greetings: list[Greeting] = [greet]
-    parted: list[OnParted] = [part]
-    gone: list[OnGone] = [end_call_of, end_sessions]
+    parted: list[OnParted] = [part, look_again]
+    gone: list[OnGone] = [end_call_of, end_sessions, hide]
     app[GREETINGS], app[PARTED], app[GONE] = greetings, parted, gone
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)

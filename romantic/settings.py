@@ -148,6 +148,8 @@ class Settings:
     ws_max_sockets: int
     ws_max_per_process: int
     ws_allow_query_token: bool
+    presence_lease_seconds: float
+    presence_grace_seconds: float
 
     jobs_concurrency: int
     jobs_poll_seconds: float

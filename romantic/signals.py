@@ -18,6 +18,10 @@ PARTED = web.AppKey[list[OnParted]]("PARTED")
 OnGone = Callable[[web.Application, UUID, str], Awaitable[None]]
 GONE = web.AppKey[list[OnGone]]("GONE")
 
+#: What others may see of somebody changed: online, status, busy, privacy, or whether they may see at all.
+#: Told (app, user, viewer), where None means every viewer; does nothing that takes time.
+OnChanged = Callable[[web.Application, UUID, UUID | None], None]
+CHANGED = web.AppKey[list[OnChanged]]("CHANGED")
 
 TRIES = 4
 
@@ -32,6 +36,20 @@ async def announce_gone(app: web.Application, user_id: UUID, reason: str) -> Non
     """Call after the commit."""
     for act in app[GONE]:
         await _insist(partial(act, app, user_id, reason))
+
+
+def announce_changed(app: web.Application, *user_ids: UUID) -> None:
+    """What everybody sees of these people may have changed; call after the commit."""
+    for user_id in user_ids:
+        for note in app[CHANGED]:
+            note(app, user_id, None)
+
+
+def announce_pair_changed(app: web.Application, one: UUID, other: UUID) -> None:
+    """What two people see of each other may have changed; call after the commit."""
+    for note in app[CHANGED]:
+        note(app, one, other)
+        note(app, other, one)
 
 
 async def _insist(act: Callable[[], Awaitable[None]]) -> None:

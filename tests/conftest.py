@@ -38,6 +38,7 @@ QUICK = {
     "ws_call_ping_seconds": 0.2,
     "monitor_beat_seconds": 0.1,
     "call_min_billable_seconds": 0,
+    "presence_grace_seconds": 0.3,
 }
 
 _numbers = itertools.count(2_000_000)

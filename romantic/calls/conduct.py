@@ -22,6 +22,7 @@ from romantic.errors import RomanticError, UserUnavailable
 from romantic.realtime import HUB, NODE, Event, Kind
 from romantic.rtc import ice_servers
 from romantic.settings import SETTINGS
+from romantic.signals import announce_changed
 
 log = structlog.get_logger()
 
@@ -75,6 +76,7 @@ async def initiate(app: web.Application, *, caller_id: UUID, receiver_id: UUID, 
             by_evidence=_by_evidence(app, caller_id, receiver_id),
         )
     app[LIVE].open(call)
+    announce_changed(app, caller_id, receiver_id)
     news.tell_incoming(app, call)
     news.tell_charge(app, call)
     return call
@@ -219,6 +221,7 @@ async def _result(conn: Connection, call_id: UUID) -> tuple[Row, list[Row]]:
 async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
     """The call is over and committed: tell balances, write the summary, close room and monitors."""
     live = app[LIVE].forget(call["id"])
+    announce_changed(app, call["caller_id"], call["receiver_id"])
     news.tell_entries(app, [entry for entry in entries if entry["transaction_type"] != "spend"])
     log_summary(call, entries, live)
     if live is not None:

@@ -8,6 +8,7 @@ from romantic.db import connection
 from romantic.http import PRINCIPAL, get, ok, put, signed_in
 from romantic.preferences import service
 from romantic.preferences.schemas import PreferencesBody, preferences_view, statistics_view
+from romantic.signals import announce_changed
 
 
 async def get_preferences(request: web.Request) -> web.Response:
@@ -19,6 +20,7 @@ async def get_preferences(request: web.Request) -> web.Response:
 async def set_preferences(request: web.Request, **values: Any) -> web.Response:
     async with connection(request.app) as conn:
         row = await service.set_preferences(conn, user_id=request[PRINCIPAL].id, **values)
+    announce_changed(request.app, request[PRINCIPAL].id)
     return ok({"preferences": preferences_view(row)}, "Preferences updated successfully")
 
 

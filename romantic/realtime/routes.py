@@ -32,6 +32,7 @@ from romantic.http.limits import SOCKETS
 from romantic.realtime.dispatch import DISPATCHER, check, decode, id_of, on
 from romantic.realtime.events import CloseCode, Event, Kind, timestamp
 from romantic.realtime.hub import HUB
+from romantic.realtime.presence import PRESENCE
 from romantic.realtime.schemas import AppState, Auth, Ping
 from romantic.realtime.socket import Socket, answer_frame
 from romantic.redis import REDIS, RedisAway
@@ -269,7 +270,9 @@ def ping(socket: Socket, *, t: Any) -> None:
 
 
 def set_app_state(socket: Socket, *, state: str) -> dict[str, Any]:
+    """Who looks at the app needs no push."""
     socket.in_foreground = state == "foreground"
+    socket.app[PRESENCE].note(socket)
     return {}
 
 

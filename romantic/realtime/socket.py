@@ -62,6 +62,7 @@ class Socket:
         self.frames = Bucket(30, 60)
         self.candidates = Bucket(50, 200)
         self.messages = Bucket(1, 10)
+        self.subscriptions = Bucket(2, 20)
         self.controls = Bucket(30, 60)
         self.patience = Bucket(10, 300)  # refusals we put up with before it is a flood
         self.bad_frames: deque[float] = deque(maxlen=3)
@@ -100,21 +101,23 @@ class Socket:
         """Queue the event; never blocks, never raises."""
         self.send_frame(event.frame(seq), volatile=event.kind is Kind.VOLATILE)
 
-    def send_frame(self, frame: bytes, *, volatile: bool = False) -> None:
-        """Queue bytes. Volatile frames are dropped from half full; an overflow ends the socket."""
+    def send_frame(self, frame: bytes, *, volatile: bool = False) -> bool:
+        """Queue bytes; whether they were taken. Volatile frames are dropped from half full; an overflow ends
+        the socket."""
         if self.closed_by is not None:
-            return
+            return False
         waiting, size = len(self._queue), self._queued_bytes + len(frame)
         if volatile and (waiting > QUEUE_FRAMES // 2 or size > QUEUE_BYTES // 2):
             self.counts["dropped"] += 1
-            return
+            return False
         if waiting >= QUEUE_FRAMES or size > QUEUE_BYTES:
             self.close(CloseCode.SLOW_CONSUMER, "slow consumer")
-            return
+            return False
         self._queue.append(frame)
         self._queued_bytes = size
         self.counts["max_queue"] = max(self.counts["max_queue"], waiting + 1)
         self._wake.set()
+        return True
 
     def send_first(self, frame: bytes) -> None:
         """Put bytes before all that waits; only while nothing is being written yet."""

@@ -12,6 +12,7 @@ from romantic.http import PRINCIPAL, get, ok, post, put, signed_in
 from romantic.http.limits import MONEY
 from romantic.realtime import HUB, Event
 from romantic.settings import SETTINGS
+from romantic.signals import announce_changed
 from romantic.super_lover import service
 from romantic.super_lover.schemas import (
     AvailableQuery,
@@ -61,6 +62,7 @@ def _tell_entry(app: web.Application, entry: Row) -> None:
 async def set_status(request: web.Request, *, status: str) -> web.Response:
     async with connection(request.app) as conn:
         await service.set_status(conn, user_id=request[PRINCIPAL].id, status=status)
+    announce_changed(request.app, request[PRINCIPAL].id)
     return ok({"status": status}, f"Status updated to: {status.upper()}")
 
 

@@ -12,7 +12,7 @@ from romantic.http import PRINCIPAL, delete, get, ok, page_of, post, put, signed
 from romantic.http.limits import LIKES, READ, REPORTS
 from romantic.realtime import HUB, Event
 from romantic.realtime.events import timestamp
-from romantic.signals import announce_parted
+from romantic.signals import announce_pair_changed, announce_parted
 from romantic.users import matching, safety, service
 from romantic.users.schemas import (
     DiscoverQuery,
@@ -70,6 +70,7 @@ async def like(request: web.Request, *, target_user_id: UUID) -> web.Response:
         row = await matching.like(conn, user_id=me, target_user_id=target_user_id)
     if row["is_new"]:
         _tell_match(request.app, me, target_user_id, row)
+        announce_pair_changed(request.app, me, target_user_id)
     data = {"isMatch": row["is_match"], "matchUser": person_view(row) if row["is_match"] else None}
     return ok(data, "It's a match! 🎉" if row["is_match"] else "User liked")
 
@@ -85,6 +86,7 @@ def _tell_match(app: web.Application, me: UUID, other: UUID, row: dict[str, Any]
 async def pass_over(request: web.Request, *, target_user_id: UUID) -> web.Response:
     async with connection(request.app) as conn:
         await matching.pass_over(conn, user_id=request[PRINCIPAL].id, target_user_id=target_user_id)
+    announce_pair_changed(request.app, request[PRINCIPAL].id, target_user_id)
     return ok(message="User passed")
 
 
@@ -119,6 +121,7 @@ async def list_likes(request: web.Request, *, page: int, page_size: int, page_of
 async def unmatch(request: web.Request, *, user_id: UUID) -> web.Response:
     async with connection(request.app) as conn:
         await matching.unmatch(conn, user_id=request[PRINCIPAL].id, target_user_id=user_id)
+    announce_pair_changed(request.app, request[PRINCIPAL].id, user_id)
     return ok(message="Match removed")
 
 
@@ -135,6 +138,7 @@ async def block(request: web.Request, *, target_user_id: UUID) -> web.Response:
 async def unblock(request: web.Request, *, user_id: UUID) -> web.Response:
     async with connection(request.app) as conn:
         await safety.unblock(conn, user_id=request[PRINCIPAL].id, target_user_id=user_id)
+    announce_pair_changed(request.app, request[PRINCIPAL].id, user_id)
     return ok(message="User unblocked")
 
 

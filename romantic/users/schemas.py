@@ -12,6 +12,7 @@ from marshmallow import fields, validate
 from romantic.db import Row
 from romantic.http import Digits, PageQuery, Schema, WholeNumber, Words
 from romantic.http.relative_time import relative
+from romantic.realtime.schemas import EventData
 
 GENDERS = ("male", "female", "other")
 
@@ -70,6 +71,10 @@ class ReportBody(Schema):
 
 class ListQuery(PageQuery):
     pass
+
+
+class People(EventData):
+    user_ids = fields.List(fields.UUID(), required=True, validate=validate.Length(max=100))
 
 
 def updated_view(row: Row) -> dict[str, Any]:

@@ -27,17 +27,6 @@ async def add_user(conn: Connection, **values: Any) -> UUID:
     return user_id
 
 
-async def set_presence(conn: Connection, *, user_id: UUID, is_online: bool) -> None:
-    await conn.run(sql.set_presence, user_id=user_id, is_online=is_online)
-
-
-async def vouch_for(conn: Connection, *, user_ids: list[UUID], seconds: float) -> None:
-    """Renew the lease of those who are here, and end every lease older than `seconds`."""
-    if user_ids:
-        await conn.run(sql.renew_presence, user_ids=user_ids)
-    await conn.run(sql.expire_presence, seconds=seconds)
-
-
 async def set_profile(conn: Connection, *, user_id: UUID, **values: Any) -> Row:
     """Change the given fields of one's own profile; bio and location may be emptied with None."""
     row = await conn.one(

@@ -147,7 +147,7 @@ SELECT
     is_verified,
     is_super_lover,
     coins_balance,
-    last_seen,
+    seen_at(is_online, last_seen) AS last_seen,
     created_at
 FROM users
 WHERE
@@ -202,6 +202,6 @@ SELECT
     ) AS total_revenue,
     (
         SELECT count(*) FROM users
-        WHERE last_seen > now() - interval '24 hours' AND status = 'active' AND role <> 'probe'
+        WHERE (is_online OR last_seen > now() - interval '24 hours') AND status = 'active' AND role <> 'probe'
     ) AS active_users,
     (SELECT count(*) FROM reports WHERE status = 'pending') AS pending_reports;

@@ -11,7 +11,7 @@ SELECT
     is_verified,
     is_super_lover,
     coins_balance,
-    last_seen,
+    seen_at(is_online, last_seen) AS last_seen,
     is_online,
     created_at
 FROM users
@@ -48,19 +48,6 @@ preferences AS (
 
 SELECT id FROM person;
 
--- name: set_presence
-UPDATE users SET is_online = %(is_online)s, last_seen = now()
-WHERE id = %(user_id)s;
-
--- name: renew_presence
--- Everybody with a socket here is still here.
-UPDATE users SET last_seen = now() WHERE id = ANY(%(user_ids)s) AND is_online;
-
--- name: expire_presence
--- Whoever no process has vouched for lately: their server died before it could say that they left.
-UPDATE users SET is_online = FALSE
-WHERE is_online AND last_seen < now() - make_interval(secs => %(seconds)s);
-
 -- name: set_profile
 -- Only what was given changes.
 UPDATE users SET
@@ -95,7 +82,7 @@ SELECT
     person.super_lover_bio,
     person.super_lover_rating,
     person.super_lover_call_count,
-    CASE WHEN prefs.privacy_show_last_seen THEN person.last_seen END AS last_seen,
+    CASE WHEN prefs.privacy_show_last_seen THEN seen_at(person.is_online, person.last_seen) END AS last_seen,
     person.is_online AND prefs.privacy_show_online_status AS is_online,
     EXISTS (SELECT FROM live_calls WHERE live_calls.user_id = person.id) AS is_busy,
     is_matched(%(viewer_id)s, person.id) AS is_match
@@ -120,7 +107,7 @@ SELECT
     person.super_lover_bio,
     person.super_lover_rating,
     person.super_lover_call_count,
-    CASE WHEN prefs.privacy_show_last_seen THEN person.last_seen END AS last_seen,
+    CASE WHEN prefs.privacy_show_last_seen THEN seen_at(person.is_online, person.last_seen) END AS last_seen,
     person.is_online AND prefs.privacy_show_online_status AS is_online,
     EXISTS (SELECT FROM live_calls WHERE live_calls.user_id = person.id) AS is_busy,
     person.created_at
