@@ -92,17 +92,6 @@ class RedisClient:
         value = await self.guarded(lambda: self._client.getdel(key))
         return value.decode() if isinstance(value, bytes) else value
 
-    async def pipeline(self, commands: Sequence[tuple[str | int, ...]]) -> list[Any]:
-        """The answers to commands sent together, in one round trip."""
-
-        async def run() -> list[Any]:
-            pipe = self._client.pipeline(transaction=False)
-            for command in commands:
-                pipe.execute_command(*command)
-            return list(await pipe.execute())
-
-        return await self.guarded(run)
-
     async def publish(self, channel: str, message: str) -> None:
         await self.guarded(lambda: self._client.publish(channel, message))
 

@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ops": {"calls", "db", "errors", "http", "logs", "realtime", "rtc", "settings"},
     "realtime": {"db", "errors", "http", "redis", "settings"},
     "media": {"errors"},
-    "users": {"db", "errors", "http", "integrations", "jobs", "media", "realtime", "redis", "settings", "signals"},
+    "users": {"db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "signals"},
     "coins": {"db", "errors", "http", "integrations", "jobs", "realtime", "settings"},
     "auth": {"coins", "db", "errors", "http", "integrations", "jobs", "redis", "settings", "signals", "users"},
     "admin": {"auth", "calls", "coins", "db", "errors", "http", "integrations", "jobs", "realtime", "settings", "signals", "users"},

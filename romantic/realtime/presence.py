@@ -1,9 +1,6 @@
 """Which sessions have a socket at which node, for the moment: leases in Redis that end by themselves."""
 
 import asyncio
-import os
-import secrets
-import socket as sockets
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
@@ -12,20 +9,16 @@ from uuid import UUID
 from aiohttp import web
 
 from romantic.background import running
+from romantic.realtime.bus import NODE
 from romantic.realtime.hub import HUB
 from romantic.realtime.socket import Socket
-from romantic.redis import REDIS, RedisAway
+from romantic.redis import REDIS, Command, RedisAway
 from romantic.settings import SETTINGS
 
 #: People written in one pipeline; the next waits for its answer.
 BATCH = 500
 #: Sockets that come or go together are written together.
 GATHER_SECONDS = 0.05
-
-
-def new_node() -> str:
-    """A name no other process has, ever: host, process, chance."""
-    return f"{sockets.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
 
 
 class Presence:
@@ -38,7 +31,7 @@ class Presence:
     """
 
     def __init__(self, app: web.Application) -> None:
-        self.node = new_node()
+        self.node = app[NODE]
         self._app = app
         self._seconds = app[SETTINGS].presence_lease_seconds
         self._changed: dict[UUID, set[UUID]] = {}
@@ -72,12 +65,12 @@ class Presence:
             batch = [self._changed.popitem() for _ in range(min(BATCH, len(self._changed)))]
             commands = [command for user_id, sessions in batch for command in self._lines(user_id, sessions)]
             with suppress(RedisAway):
-                await self._app[REDIS].pipeline(commands)
+                await self._app[REDIS].run(commands)
 
-    def _lines(self, user_id: UUID, sessions: Iterable[UUID]) -> list[tuple[str | int, ...]]:
+    def _lines(self, user_id: UUID, sessions: Iterable[UUID]) -> list[Command]:
         key, ends = _key(user_id), round((time.time() + self._seconds) * 1000)
         own = self._app[HUB].sockets_of(user_id)
-        lines: list[tuple[str | int, ...]] = []
+        lines: list[Command] = []
         for session_id in sessions:
             field = f"{self.node} {session_id}"
             here = [socket for socket in own if socket.session_id == session_id]
@@ -94,8 +87,9 @@ class Presence:
         own = self._app[HUB].sockets_of(user_id)
         states = ["f" if socket.in_foreground else "b" for socket in own]
         with suppress(RedisAway):
-            fields = await self._app[REDIS].pipeline([("HGETALL", _key(user_id))])
-            states += _alive(fields[0], but_node=self.node)
+            fields = await self._app[REDIS].run([("HGETALL", _key(user_id))])
+            if isinstance(fields[0], dict):
+                states += _alive(fields[0], but_node=self.node)
         return states
 
 

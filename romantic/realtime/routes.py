@@ -56,19 +56,7 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
     _check_origin(request)
     if app[LIFECYCLE].draining or app[HUB].count >= app[SETTINGS].ws_max_per_process:
         raise Unavailable(retry_after=5)
-    ws: web.WebSocketResponse = web.WebSocketResponse(
-        protocols=(PROTOCOL,),
-        heartbeat=app[SETTINGS].ws_ping_seconds,
-        max_msg_size=MAX_FRAME,
-        compress=False,
-        autoping=False,
-        autoclose=False,
-        decode_text=False,
-        timeout=2.0,
-    )
-    if not ws.can_prepare(request):
-        raise BadRequest("This address speaks WebSocket only.")
-    await ws.prepare(request)
+    ws = await upgrade(request, max_frame=MAX_FRAME)
     device_id = request.query.get("deviceId") or request.headers.get("X-Device-Id")
     socket = Socket(
         app,
@@ -82,6 +70,24 @@ async def connect(request: web.Request) -> web.WebSocketResponse:
         await _live(request, socket)
     finally:
         _summarise(socket)
+    return ws
+
+
+async def upgrade(request: web.Request, *, max_frame: int) -> web.WebSocketResponse:
+    """Answer the handshake; pings, closing and the coding of texts are ours. Raises BadRequest."""
+    ws: web.WebSocketResponse = web.WebSocketResponse(
+        protocols=(PROTOCOL,),
+        heartbeat=request.app[SETTINGS].ws_ping_seconds,
+        max_msg_size=max_frame,
+        compress=False,
+        autoping=False,
+        autoclose=False,
+        decode_text=False,
+        timeout=2.0,
+    )
+    if not ws.can_prepare(request):
+        raise BadRequest("This address speaks WebSocket only.")
+    await ws.prepare(request)
     return ws
 
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from romantic.background import running
 from romantic.db import DatabaseBusy, Row, connection, load_queries
 from romantic.realtime import HUB, Socket
-from romantic.realtime.presence import PRESENCE as LEASES
+from romantic.realtime.bus import NODE
 from romantic.settings import SETTINGS
 from romantic.signals import announce_changed
 
@@ -43,7 +43,7 @@ class Presence:
 
     def __init__(self, app: web.Application) -> None:
         self._app = app
-        self._node = app[LEASES].node
+        self._node = app[NODE]
         self._lease = app[SETTINGS].presence_lease_seconds
         self._grace = app[SETTINGS].presence_grace_seconds
         self._came: dict[UUID, int] = {}  # how often each was tried
@@ -184,7 +184,7 @@ class Presence:
 
     async def _bury_own(self) -> None:
         """Earlier lives of this server, and neighbours that died here: their people may come back."""
-        host = f"{sockets.gethostname()[:40]}:"
+        host = f"{sockets.gethostname()[:20]}:"
         with suppress(DatabaseBusy):
             async with connection(self._app) as conn:
                 rows = await conn.all(sql.list_nodes, host=host)
@@ -215,7 +215,7 @@ PRESENCE = web.AppKey("WHO_IS_ONLINE", Presence)
 
 
 async def presence(app: web.Application) -> AsyncIterator[None]:
-    own, node = app[PRESENCE], app[LEASES].node
+    own, node = app[PRESENCE], app[NODE]
     _HERE.add(node)
     async with running(own.vouch()), running(own.follow()), running(own.sweep()):
         yield
@@ -226,7 +226,7 @@ async def presence(app: web.Application) -> AsyncIterator[None]:
 
 
 def add_presence(app: web.Application) -> None:
-    """Needs the hub and the leases in Redis."""
+    """Needs the hub and the node's name."""
     app[PRESENCE] = Presence(app)
     app[HUB].on_enter(app[PRESENCE].enter)
     app[HUB].on_leave(app[PRESENCE].leave)

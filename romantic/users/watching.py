@@ -3,13 +3,11 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 from uuid import UUID
 
-import orjson
 import structlog
 from aiohttp import web
 
@@ -17,8 +15,7 @@ from romantic.background import running
 from romantic.db import Connection, DatabaseBusy, Row, connection, load_queries
 from romantic.errors import InvalidInput
 from romantic.realtime import HUB, Event, Kind, Socket
-from romantic.realtime.presence import PRESENCE
-from romantic.redis import REDIS, RedisAway
+from romantic.realtime.bus import BUS
 from romantic.signals import CHANGED
 
 log = structlog.get_logger()
@@ -33,7 +30,7 @@ TARGETS_AT_ONCE = 200
 PAIRS_AT_ONCE = 5_000
 SENDS_AT_ONCE = 500
 HINTS_AT_ONCE = 1_000
-CHANNEL = "romantic:presence"
+TOPIC = "presence.changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,8 @@ class Watching:
         self._wake = asyncio.Event()
         self._told = asyncio.Event()
         self._late: set[UUID] = set()
+        app[BUS].on(TOPIC, self._hear)
+        app[BUS].on_back(self._mark_all)
 
     async def subscribe(self, socket: Socket, user_ids: Iterable[UUID]) -> list[dict[str, Any]]:
         """From now on the socket hears of these people; what it sees of them at once. Raises InvalidInput."""
@@ -116,8 +115,7 @@ class Watching:
         self.unsubscribe(socket, list(self._watched.get(socket, ())))
 
     def note(self, user_id: UUID, viewer: UUID | None) -> None:
-        """Somebody changed here: look again, and let the other nodes look."""
-        self._mark(user_id, viewer)
+        """Somebody changed here: every node that watches them looks again."""
         self._hints[user_id, viewer] = None
         self._told.set()
 
@@ -132,26 +130,21 @@ class Watching:
         self._wake.set()
 
     async def tell(self) -> None:
-        """Pass on to the other nodes who changed, for ever; many in one message."""
+        """Tell every node who changed, for ever; many in one message."""
         while True:
             await self._told.wait()
             await asyncio.sleep(GATHER_SECONDS / 4)
             self._told.clear()
             while self._hints:
                 batch = [self._hints.popitem()[0] for _ in range(min(HINTS_AT_ONCE, len(self._hints)))]
-                message = orjson.dumps([self._app[PRESENCE].node, batch]).decode()
-                with suppress(RedisAway):  # whoever reconnects looks at everybody again
-                    await self._app[REDIS].publish(CHANNEL, message)
+                self._app[BUS].publish(TOPIC, {"changed": batch})
 
-    async def listen(self) -> None:
-        """Hear from the other nodes who changed there, for ever."""
-        async for message in self._app[REDIS].listen(CHANNEL, lost=self._mark_all):
-            node, hints = orjson.loads(message)
-            if node != self._app[PRESENCE].node:
-                for user_id, viewer in hints:
-                    self._mark(UUID(user_id), UUID(viewer) if viewer else None)
+    def _hear(self, payload: dict[str, Any]) -> None:
+        for user_id, viewer in payload["changed"]:
+            self._mark(UUID(user_id), UUID(viewer) if viewer else None)
 
     def _mark_all(self) -> None:
+        """What other nodes said meanwhile was lost."""
         for user_id in self._watchers:
             self._mark(user_id, None)
 
@@ -262,12 +255,12 @@ WATCHING = web.AppKey("WATCHING", Watching)
 
 async def watching(app: web.Application) -> AsyncIterator[None]:
     own = app[WATCHING]
-    async with running(own.follow()), running(own.tell()), running(own.listen()), running(own.repeat()):
+    async with running(own.follow()), running(own.tell()), running(own.repeat()):
         yield
 
 
 def add_watching(app: web.Application) -> None:
-    """Needs the hub; whoever announces a change is heard."""
+    """Needs the hub and the bus; whoever announces a change is heard."""
     app[WATCHING] = Watching(app)
     app[HUB].on_leave(app[WATCHING].leave)
     app[CHANGED].append(_note)

@@ -30,20 +30,23 @@ async def test_another_node_knows_who_looks_at_the_app(make_client, make_person,
     await at_b((False, False))
 
 
-async def test_leases_of_a_killed_node_end_by_themselves(make_client, make_person, connect):
+async def test_leases_of_a_killed_node_end_by_themselves(make_client, make_person, connect, monkeypatch):
     """A renewal outlives the lease; what nobody renews is gone."""
     a, b = await make_client(presence_lease_seconds=1), await make_client()
     ann = await make_person("Ann", at=a)
     user_id = UUID(ann.id)
     await connect(ann)
     await until(lambda: in_foreground(b.app, user_id))
-    left = await b.app[REDIS].pipeline([("PTTL", f"romantic:presence:{{{user_id}}}")])
-    await a.app[REDIS].pipeline([("HSET", f"romantic:presence:{{{user_id}}}", "dead:1:aa session", "1000 f")])
+    left = await b.app[REDIS].run([("PTTL", f"romantic:presence:{{{user_id}}}")])
+    await a.app[REDIS].run([("HSET", f"romantic:presence:{{{user_id}}}", "dead:1:aa session", "1000 f")])
 
     async def gone():
         return not await in_foreground(b.app, user_id)
 
-    a.app[PRESENCE].flush = None  # the node is killed: it writes nothing more
+    async def nothing():
+        pass
+
+    monkeypatch.setattr(a.app[PRESENCE], "flush", nothing)  # a killed node writes nothing more
     await until(gone)
     assert 0 < left[0] <= 1000
 
