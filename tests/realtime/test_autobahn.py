@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from romantic.realtime.routes import upgrade
 from romantic.realtime.socket import Socket
 from tests.conftest import settings_with, start
 
-pytest.importorskip("autobahntestsuite", reason="its cases need lib2to3: Python up to 3.12")
+pytest.importorskip("lib2to3", reason="the cases are refactored by lib2to3: Python up to 3.12")
 
 #: Framing, pings, reserved bits, opcodes, fragments, UTF-8, closing; then limits up to 16 MiB and fragmenting.
 QUICK = ("1.*,2.*,3.*,4.*,5.*,7.*", 101)
@@ -60,15 +61,13 @@ async def echo_url(make_client, postgres, valkey, outside, monkeypatch):
     monkeypatch.setattr(sockets, "QUEUE_BYTES", 32 * 2**20)
     app = create_app(settings_with(postgres, valkey, outside))
     app.router.add_get("/echo", echo)
-    from contextlib import AsyncExitStack
-
     async with AsyncExitStack() as running:
         client = await start(running, app)
         yield f"ws://127.0.0.1:{client.port}/echo"
 
 
 async def run_cases(url, patterns, report):
-    driver = Path(__file__).with_name("autobahn.py")
+    driver = Path(__file__).with_name("wstest.py")
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(driver), url, patterns, str(report), stderr=asyncio.subprocess.PIPE
     )

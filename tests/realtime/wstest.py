@@ -1,4 +1,4 @@
-"""Autobahn's WebSocket cases against a server: `python autobahn.py ws://127.0.0.1:PORT/echo "1.*,2.*" report.json`.
+"""Autobahn's WebSocket cases against a server: `python wstest.py ws://127.0.0.1:PORT/echo "1.*,2.*" report.json`.
 
 The package autobahntestsuite (Apache 2.0) is Python 2 source. A byte string of Python 2 is modelled as a text with
 code points below 256, so each source is read as latin-1, refactored in memory by lib2to3 (in Python up to 3.12), and
@@ -213,7 +213,6 @@ class Driver(WebSocketClientFactory):
     """One case after another, each on a connection of its own."""
 
     noisy = False
-    logFrames, logOctets = True, False  # noqa: N815
 
     def buildProtocol(self, _address):  # noqa: N802
         peer = Peer()
@@ -247,7 +246,7 @@ def passed(result):
 
 def main(url, patterns, report):
     driver = Driver(url, debug=False)
-    driver.results = {}
+    driver.logFrames, driver.results = True, {}
     driver.setProtocolOptions(failByDrop=False, utf8validateIncoming=False)
     driver.waiting = CASES.parseSpecCases({"cases": patterns.split(",")})
     asked, started = len(driver.waiting), time.monotonic()
