@@ -23,7 +23,7 @@ log = structlog.get_logger()
 sql = load_queries("presence")
 
 BATCH = 500
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 #: Somebody whose row is held elsewhere so often, or who cannot be found for so long, is not there.
 TRIES = 20

@@ -2,16 +2,21 @@
 
 import asyncio
 import random
+import time
+from collections import Counter
 from contextlib import suppress
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 import psutil
 import pytest
-from aiohttp import ClientConnectionError
+from aiohttp import ClientConnectionError, ClientSession, TCPConnector
 
 from romantic.app import EVENTS
+from romantic.auth.sessions import TOKENS
+from romantic.db import Connection
 from romantic.realtime import HUB
+from romantic.users.presence import PRESENCE
 from tests.calls.stage import until
 
 NAMES = [event.name for event in EVENTS] + ["nonsense", "", "ready", "__class__"]
@@ -106,6 +111,75 @@ async def come_and_go(client, person, times):
             assert (await ws.receive_json())["event"] == "ready"
         ws._response.connection.transport.abort()
         await ws.close()
+
+
+PEOPLE = """
+    INSERT INTO users (id, phone_number, phone_hash, full_name, age, gender)
+    SELECT md5('storm' || n)::uuid, '+1777' || lpad(n::text, 7, '0'), sha256(n::text::bytea), 'P', 25, 'other'
+    FROM generate_series(1, %(count)s) AS n;
+    INSERT INTO user_preferences (user_id) SELECT id FROM users ON CONFLICT DO NOTHING;
+    INSERT INTO user_sessions (id, user_id, phone_number, expires_at)
+    SELECT md5(id::text)::uuid, id, phone_number, now() + interval '1 day' FROM users
+"""
+
+
+@pytest.fixture
+def crowd(sql):
+    """Headers of that many people, with sessions but without the front door."""
+
+    def make(client, count):
+        sql(PEOPLE.replace("%(count)s", str(count)))
+        access, now = client.app[TOKENS].access, time.time()
+        rows = sql("SELECT user_id::text, id::text FROM user_sessions")
+        tokens = (
+            access(session_id=UUID(session), counter=0, user_id=UUID(user), issued_at=now)
+            for user, session in rows
+        )
+        return [{"Authorization": f"Bearer {token}"} for token in tokens]
+
+    return make
+
+
+@pytest.fixture
+def statements(monkeypatch):
+    """How often each query was sent."""
+    sent = Counter()
+    execute = Connection._execute
+
+    def counted(self, query, parameters):
+        sent[query.name] += 1
+        return execute(self, query, parameters)
+
+    monkeypatch.setattr(Connection, "_execute", counted)
+    return sent
+
+
+async def test_everybody_back_at_once_is_no_storm_on_the_database(make_client, crowd, statements):
+    """After a network fault all come back together: a few reads each, and nothing is written for it."""
+    client = await make_client(presence_grace_seconds=60)
+    headers = crowd(client, 250)
+    session = ClientSession(connector=TCPConnector(limit=0))
+
+    async def arrive(one):
+        ws = await session.ws_connect(client.make_url("/ws"), headers=one)
+        assert (await ws.receive_json())["event"] == "ready"
+        return ws
+
+    sockets = await asyncio.gather(*map(arrive, headers))
+    await until(lambda: not client.app[PRESENCE]._came)
+    first = Counter(statements)
+    statements.clear()
+    for ws in sockets:
+        ws._response.connection.transport.abort()
+    await until(lambda: client.app[HUB].count == 0)
+    back = await asyncio.gather(*map(arrive, headers))
+    again = Counter(statements)
+    await asyncio.gather(*(ws.close() for ws in back))
+    await session.close()
+
+    assert first["presence.arrive"] <= len(headers) // 4  # gathered, however long it takes them
+    assert again["presence.arrive"] == again["presence.depart"] == 0
+    assert sum(again.values()) <= 3 * len(headers) + 50, again
 
 
 @pytest.mark.slow
