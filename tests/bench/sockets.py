@@ -6,6 +6,7 @@ and CPU of the server processes from the kernel. `--sockets 1000` at the first n
 
 import argparse
 import asyncio
+import itertools
 import os
 import random
 import shutil
@@ -31,6 +32,7 @@ from romantic.dev.embedded import free_port, start_postgres, start_valkey
 from romantic.settings import load_settings
 
 STORM_SECONDS = 5.0
+IDS = itertools.count()  # a number sent again is answered again, and not served
 ROOT = Path(__file__).parent.parent.parent
 PEOPLE = """
     INSERT INTO users (id, phone_number, phone_hash, full_name, age, gender, is_super_lover)
