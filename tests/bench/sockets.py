@@ -142,9 +142,8 @@ class Crowd:
         wanted = self.heard.get(answer, 0) + times * len(self.sockets)
         for _ in range(times):
             for ws in self.sockets:
-                await ws.send_json(
-                    {"event": event, "data": data, "id": 1} if answer == "ack" else {"event": event}
-                )
+                frame = {"event": event, "data": data}
+                await ws.send_json(frame | {"id": next(IDS)} if answer == "ack" else frame)
         await self.hear(answer, wanted)
 
     async def hear(self, event: str, count: int) -> None:
