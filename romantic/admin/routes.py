@@ -31,6 +31,7 @@ from romantic.admin.session import SECONDS, STAFF, admin, moderator, sign
 from romantic.auth import service as auth
 from romantic.calls import service as calls
 from romantic.coins import service as coins
+from romantic.coins.news import tell_entry
 from romantic.db import connection, load_queries, transaction
 from romantic.http import anyone, client_ip, get, ok, page_of, post, put
 from romantic.http.limits import ADMIN, OTP_VERIFY
@@ -163,17 +164,9 @@ async def list_users(
 async def adjust(request: web.Request, **values: Any) -> web.Response:
     async with transaction(request.app) as conn:
         entry = await service.adjust(conn, _actor(request), **values)
-    coins.log_entry(entry)
-    balance = {
-        "balance": entry["balance_after"],
-        "delta": entry["signed_amount"],
-        "type": entry["transaction_type"],
-        "referenceType": entry["reference_type"],
-        "referenceId": entry["reference_id"],
-    }
-    request.app[HUB].send(entry["user_id"], Event("balance", balance))
+    tell_entry(request.app, entry)
     _log(request, "coins.adjust", values["user_id"])
-    return ok({"entryId": entry["id"], "newBalance": entry["balance_after"]}, "Coins adjusted")
+    return ok({"entryId": entry["id"], "newBalance": coins.left_by(entry)}, "Coins adjusted")
 
 
 async def list_live_calls(request: web.Request) -> web.Response:

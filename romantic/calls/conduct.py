@@ -17,6 +17,7 @@ from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.service import Ending
 from romantic.calls.summary import log_summary
 from romantic.coins import service as coins
+from romantic.coins.news import tell_entry
 from romantic.db import Connection, Row, connection, transaction
 from romantic.errors import RomanticError, UserUnavailable
 from romantic.realtime import HUB, NODE, Event, Kind
@@ -222,7 +223,9 @@ async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
     """The call is over and committed: tell balances, write the summary, close room and monitors."""
     live = app[LIVE].forget(call["id"])
     announce_changed(app, call["caller_id"], call["receiver_id"])
-    news.tell_entries(app, [entry for entry in entries if entry["transaction_type"] != "spend"])
+    for entry in entries:
+        if entry["transaction_type"] != "spend":
+            tell_entry(app, entry)
     log_summary(call, entries, live)
     if live is not None:
         await _close(live)

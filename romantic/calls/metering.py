@@ -21,8 +21,9 @@ from romantic.calls.service import Ending
 from romantic.calls.sweeper import Sweeper
 from romantic.coins import service as coins
 from romantic.coins.errors import InsufficientCoins
+from romantic.coins.news import tell_entry
 from romantic.db import DatabaseBusy, connection
-from romantic.realtime import HUB, NODE, Event, Kind
+from romantic.realtime import NODE, Event, Kind
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
@@ -194,10 +195,7 @@ class Metering:
                 return True
         live.blocks_charged += 1
         live.balance = entry["balance_after"]
-        coins.log_entry(entry)
-        data = {"balance": live.balance, "delta": entry["signed_amount"], "type": "spend"}
-        reference = {"referenceType": "call", "referenceId": live.id}
-        self._app[HUB].send(live.caller_id, Event("balance", data | reference))
+        tell_entry(self._app, entry)
         return True
 
     async def _warn_of_balance(self, live: LiveCall, billable: float) -> None:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from romantic.calls.schemas import ended_view
 from romantic.coins import service as coins
+from romantic.coins.news import tell_entry
 from romantic.db import Row
 from romantic.realtime import HUB, Event
 
@@ -73,23 +74,10 @@ def tell_charge(app: web.Application, call: Row) -> None:
         "reference_type": "call",
         "reference_id": call["id"],
         "idempotency_key": call["idempotency_key"],
+        "is_new": True,
     }
-    tell_entries(app, [entry])
-
-
-def tell_entries(app: web.Application, entries: list[Row]) -> None:
-    """Log fresh entries of a call, and tell their owners the balance."""
-    for entry in entries:
-        coins.log_entry(entry | {"is_new": True})
-        balance = {
-            "balance": entry["balance_after"],
-            "delta": entry["signed_amount"],
-            "type": entry["transaction_type"],
-            "referenceType": "call",
-            "referenceId": entry["reference_id"],
-        }
-        app[HUB].send(entry["user_id"], Event("balance", balance))
+    tell_entry(app, entry)
 
 
 def _balance_of(entries: list[Row], user_id: UUID) -> int | None:
-    return next((e["balance_after"] for e in reversed(entries) if e["user_id"] == user_id), None)
+    return next((coins.left_by(e) for e in reversed(entries) if e["user_id"] == user_id), None)

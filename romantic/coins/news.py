@@ -31,12 +31,24 @@ async def tell_entries(app: web.Application, user_id: UUID, entries: list[Row]) 
         service.log_entry(entry)
     async with connection(app) as conn:
         balance = await service.get_balance(conn, user_id=user_id)
+    app[HUB].send(user_id, _balance_event(entries, balance["coins_balance"]))
+
+
+def tell_entry(app: web.Application, entry: Row) -> None:
+    """The log line and the `balance` event of one entry; a replay moved nothing and tells nothing."""
+    if entry["is_new"]:
+        service.log_entry(entry)
+        app[HUB].send(entry["user_id"], _balance_event([entry], service.left_by(entry)))
+
+
+def _balance_event(entries: list[Row], balance: int) -> Event:
+    """`delta` is what reached the balance: what went into a debt at once did not."""
     cause = entries[0]
-    news = {
-        "balance": balance["coins_balance"],
-        "delta": sum(entry["signed_amount"] for entry in entries),
+    data = {
+        "balance": balance,
+        "delta": sum(entry["signed_amount"] - entry.get("debt_paid", 0) for entry in entries),
         "type": cause["transaction_type"],
         "referenceType": cause["reference_type"],
         "referenceId": cause["reference_id"],
     }
-    app[HUB].send(user_id, Event("balance", news))
+    return Event("balance", data)

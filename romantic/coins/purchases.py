@@ -101,9 +101,9 @@ async def take_intent(conn: Connection, intent: Intent) -> Effect:
         return Effect("mismatch")
     if intent.status == "succeeded":
         return await _credit(conn, purchase, intent)
-    if intent.status == "canceled":
+    if intent.status == "canceled" and purchase["status"] == "pending":
         return await fail_intent(conn, intent)
-    return Effect("still_open")
+    return Effect("unchanged")
 
 
 async def fail_intent(conn: Connection, intent: Intent) -> Effect:

@@ -5,6 +5,7 @@ from uuid import UUID
 from aiohttp import web
 
 from romantic.coins import service
+from romantic.coins.news import tell_entry
 from romantic.coins.schemas import Cursor, EntriesQuery, SpendBody, entry_view
 from romantic.db import connection
 from romantic.http import PRINCIPAL, get, ok, page_of, person_or_robot, post, signed_in
@@ -51,18 +52,21 @@ async def list_entries(
 
 async def spend(request: web.Request, *, amount: int, action: str, reference_id: UUID) -> web.Response:
     """A reference is charged once, with or without an Idempotency-Key."""
-    settings = request.app[SETTINGS]
-    async with connection(request.app) as conn:
+    app, user_id = request.app, request[PRINCIPAL].id
+    async with connection(app) as conn:
         entry = await service.spend(
             conn,
-            user_id=request[PRINCIPAL].id,
+            user_id=user_id,
             action=action,
             amount=amount,
             reference_id=reference_id,
-            prices={"boost": settings.boost_cost, "gift": settings.gift_cost},
+            prices={"boost": app[SETTINGS].boost_cost, "gift": app[SETTINGS].gift_cost},
         )
-    service.log_entry(entry)
-    data = {"coinsSpent": entry["amount"], "newBalance": entry["balance_after"]}
+        balance = entry["balance_after"]
+        if not entry["is_new"]:  # charged earlier: much may have happened since
+            balance = (await service.get_balance(conn, user_id=user_id))["coins_balance"]
+    tell_entry(app, entry)
+    data = {"coinsSpent": entry["amount"], "newBalance": balance}
     return ok(data, "Coins spent successfully")
 
 

@@ -76,10 +76,16 @@ def log_entry(entry: Row) -> None:
         user_id=str(entry["user_id"]),
         amount=entry["signed_amount"],
         balance_after=entry["balance_after"],
+        debt_paid=entry.get("debt_paid", 0),
         reference_type=entry["reference_type"],
         reference_id=str(entry["reference_id"]) if entry["reference_id"] else None,
         idempotency_key=entry["idempotency_key"],
     )
+
+
+def left_by(entry: Row) -> int:
+    """What an entry left its person with: a credit may have paid a debt in the entry right behind it."""
+    return int(entry["balance_after"]) - int(entry.get("debt_paid", 0))
 
 
 async def welcome(conn: Connection, *, user_id: UUID, phone_hash: bytes, amount: int) -> Row | None:

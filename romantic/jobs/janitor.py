@@ -14,10 +14,11 @@ from romantic.db import DatabaseBusy, Query, connection, load_queries
 log = structlog.get_logger()
 
 EVERY_SECONDS = 600.0
+MOST_BATCHES = 20
 
 _requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
 _purchases, _ads, _jobs = load_queries("purchases"), load_queries("ads"), load_queries("jobs")
-_probe = load_queries("probe")
+_probe, _messages = load_queries("probe"), load_queries("messages")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
@@ -28,12 +29,21 @@ CHORES: tuple[Query, ...] = (
     _admin.lift_suspensions,
     _jobs.delete_old_jobs,
 )
+#: Where there may be more than one statement should take away: repeated until nothing is left, within reason.
+BATCHES: tuple[Query, ...] = (_messages.delete_taken_back,)
 
 
 async def clean(app: web.Application) -> int:
     """Run every chore once and return how many rows went."""
     async with connection(app) as conn:
-        return sum([await conn.run(chore) for chore in CHORES])
+        rows = sum([await conn.run(chore) for chore in CHORES])
+        for chore in BATCHES:
+            for _ in range(MOST_BATCHES):
+                batch = await conn.run(chore)
+                rows += batch
+                if not batch:
+                    break
+        return rows
 
 
 async def _run(app: web.Application) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from aiohttp import web
 
 from romantic.coins import service as coins
+from romantic.coins.news import tell_entry
 from romantic.db import Row, connection
 from romantic.integrations.storage import STORAGE
 from romantic.messages import service
@@ -56,7 +57,8 @@ def _tell(app: web.Application, row: Row, view: dict[str, Any], *, session_id: U
     hub.send(row["sender_id"], Event("message", view), but_session=session_id)
     if row["entry_id"] is None:
         return
-    coins.log_entry(
+    tell_entry(
+        app,
         {
             "id": row["entry_id"],
             "is_new": True,
@@ -67,11 +69,8 @@ def _tell(app: web.Application, row: Row, view: dict[str, Any], *, session_id: U
             "reference_type": "chat",
             "reference_id": row["id"],
             "idempotency_key": row["idempotency_key"],
-        }
+        },
     )
-    data = {"balance": row["balance_after"], "delta": -row["coins_spent"], "type": "spend"}
-    reference = {"referenceType": "chat", "referenceId": row["id"]}
-    hub.send(row["sender_id"], Event("balance", data | reference))
 
 
 async def read(app: web.Application, *, user_id: UUID, other_id: UUID) -> int:

@@ -6,11 +6,10 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from romantic.coins import service as coins
-from romantic.db import Row, connection, transaction
+from romantic.coins.news import tell_entry
+from romantic.db import connection, transaction
 from romantic.http import PRINCIPAL, get, ok, post, put, signed_in
 from romantic.http.limits import MONEY
-from romantic.realtime import HUB, Event
 from romantic.settings import SETTINGS
 from romantic.signals import announce_changed
 from romantic.super_lover import service
@@ -35,7 +34,7 @@ async def become(request: web.Request, *, super_lover_bio: str) -> web.Response:
             conn, user_id=request[PRINCIPAL].id, bio=super_lover_bio, fee=fee
         )
     if entry is not None:
-        _tell_entry(request.app, entry)
+        tell_entry(request.app, entry)
     log.info("super_lover.joined", user_id=str(person["id"]))
     user = {
         "id": person["id"],
@@ -45,18 +44,6 @@ async def become(request: web.Request, *, super_lover_bio: str) -> web.Response:
         "coinsBalance": person["coins_balance"],
     }
     return ok({"user": user}, "Congratulations! You are now a Super Lover!")
-
-
-def _tell_entry(app: web.Application, entry: Row) -> None:
-    coins.log_entry(entry)
-    balance = {
-        "balance": entry["balance_after"],
-        "delta": entry["signed_amount"],
-        "type": entry["transaction_type"],
-        "referenceType": entry["reference_type"],
-        "referenceId": entry["reference_id"],
-    }
-    app[HUB].send(entry["user_id"], Event("balance", balance))
 
 
 async def set_status(request: web.Request, *, status: str) -> web.Response:

@@ -10,7 +10,8 @@ SELECT
     reference_type,
     reference_id,
     idempotency_key,
-    created_at = now() AS is_new
+    created_at = now() AS is_new,
+    debt_paid_by(id) AS debt_paid
 FROM add_entry(
     %(user_id)s, %(entry_type)s, %(amount)s, %(key)s, %(description)s,
     %(reference_type)s, %(reference_id)s, %(metadata)s::jsonb
@@ -33,7 +34,8 @@ SELECT
     reference_type,
     reference_id,
     idempotency_key,
-    FALSE AS is_new
+    FALSE AS is_new,
+    0 AS debt_paid
 FROM coin_transactions
 WHERE
     reference_id = %(reference_id)s
@@ -95,7 +97,9 @@ SELECT
     reference_type,
     reference_id,
     idempotency_key,
-    created_at
+    created_at,
+    TRUE AS is_new,
+    debt_paid_by(id) AS debt_paid
 FROM coin_transactions
 WHERE reference_id = %(reference_id)s
 ORDER BY seq;

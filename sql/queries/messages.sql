@@ -121,17 +121,10 @@ SELECT
     media_key,
     is_read,
     created_at
-FROM messages
-WHERE
-    least(sender_id, receiver_id) = least(%(user_id)s::uuid, %(other_id)s::uuid)
-    AND greatest(sender_id, receiver_id) = greatest(%(user_id)s::uuid, %(other_id)s::uuid)
-    AND deleted_at IS NULL
-    AND (
-        %(before_at)s::timestamptz IS NULL
-        OR (created_at, id) < (%(before_at)s::timestamptz, %(before_id)s::uuid)
-    )
-ORDER BY created_at DESC, id DESC
-LIMIT %(page_size)s OFFSET %(page_offset)s;
+FROM page_of_messages(
+    %(user_id)s, %(other_id)s, %(before_at)s, %(before_id)s, %(page_size)s, %(page_offset)s
+)
+ORDER BY created_at DESC, id DESC;
 
 -- name: find_place
 -- Where a message stands in its conversation, for those who may see it.
@@ -164,3 +157,14 @@ SELECT deleted_at FROM messages WHERE id = %(message_id)s AND sender_id = %(user
 
 -- name: may_interact
 SELECT can_interact(%(user_id)s, %(other_id)s);
+
+-- name: delete_taken_back
+-- Moderators have had their time; reports carry what they are about. A batch, so that nobody waits for long.
+DELETE FROM messages
+WHERE id IN (
+    SELECT id FROM messages
+    WHERE deleted_at < now() - interval '90 days'
+    ORDER BY deleted_at
+    LIMIT 1000
+    FOR UPDATE SKIP LOCKED
+);

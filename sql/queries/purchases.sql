@@ -142,7 +142,7 @@ ON CONFLICT (reversal_id) DO UPDATE SET
 SELECT settle_reversals(%(purchase_id)s, %(cause)s);
 
 -- name: list_written
--- The entries this transaction has written for somebody, in their order.
+-- The entries this transaction has written for somebody, in their order; what they paid of a debt is their own.
 SELECT
     id,
     user_id,
@@ -152,7 +152,8 @@ SELECT
     reference_type,
     reference_id,
     idempotency_key,
-    TRUE AS is_new
+    TRUE AS is_new,
+    debt_paid_by(id) AS debt_paid
 FROM (
     SELECT
         id,
@@ -170,15 +171,16 @@ FROM (
     ORDER BY seq DESC
     LIMIT 10
 ) AS newest
-WHERE created_at = now()
+WHERE created_at = now() AND reference_type <> 'debt'
 ORDER BY seq;
 
 -- name: list_stale
--- Purchases nobody has told us about for too long, those first that were not asked about for the longest.
+-- Purchases nobody has told us about for too long, those first that were not asked about for the longest. A
+-- payment that failed may have been tried again, as a rule soon.
 SELECT id, provider_id FROM coin_purchases
 WHERE
     paid_at IS NULL
-    AND status = 'pending'
+    AND (status = 'pending' OR updated_at > now() - interval '1 day')
     AND provider_id IS NOT NULL
     AND created_at BETWEEN now() - interval '7 days' AND now() - make_interval(secs => %(seconds)s)
     AND (checked_at IS NULL OR checked_at < now() - make_interval(secs => %(seconds)s))

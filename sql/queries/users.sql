@@ -262,10 +262,7 @@ SELECT
     pair.created_at AS matched_at,
     latest.message_text,
     latest.created_at AS last_message_at,
-    (
-        SELECT count(*) FROM messages
-        WHERE receiver_id = %(user_id)s AND sender_id = person.id AND NOT is_read
-    ) AS unread,
+    COALESCE(CASE WHEN kept.user_low = person.id THEN kept.unread_high ELSE kept.unread_low END, 0) AS unread,
     count(*) OVER () AS total
 FROM (
     SELECT user_high AS other, created_at FROM matches WHERE user_low = %(user_id)s
@@ -273,23 +270,11 @@ FROM (
     SELECT user_low, created_at FROM matches WHERE user_high = %(user_id)s
 ) AS pair
 INNER JOIN users AS person ON person.id = pair.other AND person.status = 'active'
-LEFT JOIN LATERAL (
-    SELECT both_ways.message_text, both_ways.created_at
-    FROM (
-        (
-            SELECT message_text, created_at FROM messages
-            WHERE sender_id = %(user_id)s AND receiver_id = person.id
-            ORDER BY created_at DESC LIMIT 1
-        )
-        UNION ALL
-        (
-            SELECT message_text, created_at FROM messages
-            WHERE sender_id = person.id AND receiver_id = %(user_id)s
-            ORDER BY created_at DESC LIMIT 1
-        )
-    ) AS both_ways
-    ORDER BY both_ways.created_at DESC LIMIT 1
-) AS latest ON TRUE
+LEFT JOIN conversations AS kept
+    ON
+        kept.user_low = least(%(user_id)s::uuid, person.id)
+        AND kept.user_high = greatest(%(user_id)s::uuid, person.id)
+LEFT JOIN messages AS latest ON latest.id = kept.last_message_id
 ORDER BY greatest(latest.created_at, pair.created_at) DESC, person.id
 LIMIT %(page_size)s OFFSET %(page_offset)s;
 
@@ -373,11 +358,20 @@ written AS (
             SELECT jsonb_agg(to_jsonb(recent) ORDER BY recent.created_at)
             FROM (
                 SELECT id, sender_id, message_text, message_type, created_at
-                FROM messages
-                WHERE
-                    (sender_id = %(user_id)s AND receiver_id = subject.id)
-                    OR (sender_id = subject.id AND receiver_id = %(user_id)s)
-                ORDER BY created_at DESC
+                FROM (
+                    SELECT * FROM page_of_messages(%(user_id)s, subject.id, NULL, NULL, 20, 0)
+                    UNION ALL
+                    (
+                        SELECT * FROM messages
+                        WHERE
+                            least(sender_id, receiver_id) = least(%(user_id)s::uuid, subject.id)
+                            AND greatest(sender_id, receiver_id) = greatest(%(user_id)s::uuid, subject.id)
+                            AND deleted_at IS NOT NULL
+                        ORDER BY created_at DESC, id DESC
+                        LIMIT 20
+                    )
+                ) AS shown_and_taken_back
+                ORDER BY created_at DESC, id DESC
                 LIMIT 20
             ) AS recent
         ), '[]'))
