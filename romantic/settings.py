@@ -156,6 +156,7 @@ class Settings:
     jobs_drain_seconds: float
 
     rate_limits: bool
+    idempotency_lock_seconds: float
     read_timeout_seconds: float
     upload_timeout_seconds: float
     log_level: Literal["debug", "info", "warning", "error"]

@@ -2,7 +2,7 @@
 
 Contract as the IETF draft-ietf-httpapi-idempotency-key-header has it: scope user + method + route,
 kept 24 h; 2xx and business 4xx are stored, 5xx are not. A process that dies between effect and answer
-leaves the key locked for 60 s; what the retry may then do twice is bounded by the keys of the ledger.
+leaves the key locked for `idempotency_lock_seconds`; what the retry may then do twice is bounded by the keys of the ledger.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from romantic.errors import IdempotencyKeyReused, InvalidInput, RequestInFlight,
 from romantic.http.envelope import fail, respond
 from romantic.http.limits import subject_of
 from romantic.http.request_id import REQUEST_ID
+from romantic.settings import SETTINGS
 
 sql = load_queries("requests")
 
@@ -28,7 +29,6 @@ HEADER = "Idempotency-Key"
 #: For the log: "new" or "replayed", absent without a key.
 IDEMPOTENCY = web.RequestKey("IDEMPOTENCY", str)
 LONGEST_KEY = 255
-LOCKED = timedelta(seconds=60)
 INSIST_SECONDS = 3.0
 
 
@@ -39,7 +39,8 @@ async def once(
     scope = {"subject": subject_of(request), "route": _route(request), "key": _key(request)}
     fingerprint = hashlib.sha256(json.dumps([str(request.rel_url), body], sort_keys=True).encode()).digest()
     # The claim is recognised by its end, also when the answer to it was lost.
-    claim = scope | {"locked_until": datetime.now(UTC) + LOCKED}
+    locked = timedelta(seconds=request.app[SETTINGS].idempotency_lock_seconds)
+    claim = scope | {"locked_until": datetime.now(UTC) + locked}
     try:
         async with connection(request.app) as conn:
             if not await conn.value(sql.claim_key, fingerprint=fingerprint, **claim):
