@@ -2,7 +2,8 @@
 
 Contract as the IETF draft-ietf-httpapi-idempotency-key-header has it: scope user + method + route,
 kept 24 h; 2xx and business 4xx are stored, 5xx are not. A process that dies between effect and answer
-leaves the key locked for `idempotency_lock_seconds`; what the retry may then do twice is bounded by the keys of the ledger.
+leaves the key locked for `idempotency_lock_seconds`; what the retry may then do twice is bounded by the
+keys of the ledger.
 """
 
 import asyncio

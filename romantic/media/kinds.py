@@ -7,7 +7,7 @@ from romantic.errors import UnsupportedMediaType
 PICTURES = ("image/jpeg", "image/png", "image/webp")
 AUDIO, VIDEO = "audio", "video"
 
-#: The major brands of MP4 files; QuickTime, 3GP and the pictures of the same family are not among them.
+#: The major brands of MP4 files; 3GP and the pictures of the same family are not among them.
 _MP4_BRANDS = {
     *(b"isom", b"iso2", b"iso3", b"iso4", b"iso5", b"iso6", b"mp41", b"mp42"),
     *(b"avc1", b"dash", b"MSNV", b"M4A ", b"M4V "),
@@ -26,7 +26,9 @@ def require_kind(body: bytes, kinds: tuple[str, ...], message: str) -> str:
 
 
 def container_of(body: bytes) -> str | None:
-    """What a sound or video file is packed in: mp4, webm, ogg, mp3 or aac; None for anything else."""
+    """What a sound or video file is packed in: mp4, mov, webm, ogg, mp3 or aac; None for anything else."""
+    if body[4:12] == b"ftypqt  ":
+        return "mov"
     if body[4:8] == b"ftyp":
         return "mp4" if body[8:12] in _MP4_BRANDS else None
     if body.startswith(b"\x1aE\xdf\xa3"):  # Matroska names its type within the first elements

@@ -33,12 +33,13 @@ LARGEST = {IMAGE: 10_000_000, AUDIO: 10_000_000, VIDEO: 50_000_000}
 SWEEP_SECONDS = 600.0
 
 _TEXTS = SendMediaForm()
-_NOT_TAKEN = "Send a JPEG, PNG or WebP picture, or M4A, MP3, AAC, Ogg, MP4 or WebM."
+_NOT_TAKEN = "Send a JPEG, PNG or WebP picture, or M4A, MP3, AAC, Ogg, MP4, MOV or WebM."
 
 #: What a recording is kept and handed out as: container, what is in it -> ending, content type.
 RECORDINGS_KEPT = {
     ("mp4", AUDIO): ("m4a", "audio/mp4"),
     ("mp4", VIDEO): ("mp4", "video/mp4"),
+    ("mov", VIDEO): ("mov", "video/quicktime"),
     ("webm", AUDIO): ("weba", "audio/webm"),
     ("webm", VIDEO): ("webm", "video/webm"),
     ("ogg", AUDIO): ("ogg", "audio/ogg"),

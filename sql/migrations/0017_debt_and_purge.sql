@@ -88,3 +88,9 @@ BEGIN
     RETURN NULL;
 END
 $$;
+
+-- Where two deletions at once have left a conversation with a message that is gone.
+UPDATE conversations SET last_message_id = (
+    SELECT id FROM page_of_messages(user_low, user_high, NULL, NULL, 1, 0)
+)
+WHERE last_message_id IN (SELECT id FROM messages WHERE deleted_at IS NOT NULL);

@@ -223,3 +223,30 @@ def test_price_is_counted_in_the_smallest_coin(price, currency, units):
 def test_fraction_of_the_smallest_coin_is_no_price():
     with pytest.raises(ValueError, match="no whole number"):
         minor_units(Decimal("4.99"), "jpy")
+
+
+async def test_reconciler_finds_the_payment_that_worked_after_a_declined_one(shop, make_person, sql):
+    person = await make_person()
+    bought = await shop.open(person)
+    await shop.tell(
+        "payment_intent.payment_failed",
+        shop.stripe.settle(bought["paymentIntent"], "requires_payment_method"),
+    )
+    shop.stripe.settle(bought["paymentIntent"])
+
+    paid = await reconcile(shop.client.app, older_than=0)
+
+    assert (paid, shop.status_of(bought), await person.balance()) == (1, "paid", 150)
+
+
+async def test_reconciler_gives_up_on_what_failed_long_ago(shop, make_person, sql):
+    bought = await shop.open(await make_person())
+    shop.stripe.settle(bought["paymentIntent"], "canceled")
+    await reconcile(shop.client.app, older_than=0)
+    failed = shop.status_of(bought)
+    sql("UPDATE coin_purchases SET updated_at = now() - interval '25 hours', checked_at = NULL")
+    asked = len(shop.stripe.requests)
+
+    await reconcile(shop.client.app, older_than=0)
+
+    assert (failed, len(shop.stripe.requests)) == ("failed", asked)

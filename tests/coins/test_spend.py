@@ -100,3 +100,24 @@ async def test_last_coins_are_spent_once(make_person):
 
     assert sorted(response.status for response in answers) == [200] + [402] * 49
     assert await person.balance() == 0
+
+
+async def test_balance_told_with_an_earlier_charge_is_the_balance_of_now(make_person, sql):
+    person, reference = await make_person(), uuid4()
+    await person.post(URL, boost(reference))
+    sql("SELECT add_entry(%s, 'earn', 100, 'k', '', NULL, NULL)", person.id)
+
+    again = await person.post(URL, boost(reference))
+
+    assert (await again.json())["data"] == {"coinsSpent": 20, "newBalance": 130}
+
+
+async def test_spending_is_told_to_every_phone_once(make_person, connect):
+    person, reference = await make_person(), uuid4()
+    phone = await connect(person)
+
+    await asyncio.gather(*(person.post(URL, boost(reference)) for _ in range(5)))
+
+    news = await phone.expect("balance")
+    assert (news["balance"], news["delta"], news["referenceType"]) == (30, -20, "boost")
+    await phone.hears_nothing_of("balance")

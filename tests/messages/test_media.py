@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import zlib
 from contextlib import AsyncExitStack
 from urllib.parse import parse_qs
 from uuid import uuid4
@@ -22,7 +23,26 @@ from tests.media import pictures, recordings
 PATH = "/api/messages/send-media"
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 PHOTO = pictures.telling_jpeg()
-VOICE, FILM = recordings.sound(), recordings.film()
+VOICE, FILM, MOVIE = recordings.sound(), recordings.film(), recordings.film("mov", "libx265")
+
+
+def _elsewhere(body):
+    """The same film, whose only data reference does not say that the samples are in this file."""
+    place = body.index(b"dref") + 12
+    assert body[place + 4 : place + 12] in (b"url \0\0\0\1", b"alis\0\0\0\1")
+    return body[: place + 11] + b"\0" + body[place + 12 :]
+
+
+def _packed(body):
+    """The same film, whose header stands at its end and is compressed there: players unpack it."""
+    place = body.index(b"moov") - 4
+    packed = _box(b"cmvd", len(body[place:]).to_bytes(4, "big") + zlib.compress(body[place:]))
+    return body[:place] + _box(b"moov", _box(b"cmov", _box(b"dcom", b"zlib") + packed))
+
+
+def _box(kind, content):
+    return (len(content) + 8).to_bytes(4, "big") + kind + content
+
 
 #: What people send -> the type of its message, its ending, its content type.
 TAKEN = {
@@ -34,6 +54,7 @@ TAKEN = {
     "webm of sound": (recordings.sound("webm", "libopus"), "audio", "weba", "audio/webm"),
     "mp3": (recordings.sound("mp3", "libmp3lame"), "audio", "mp3", "audio/mpeg"),
     "mp4": (FILM, "video", "mp4", "video/mp4"),
+    "quicktime, as iPhones film": (MOVIE, "video", "mov", "video/quicktime"),
     "webm": (recordings.film("webm", "libvpx"), "video", "webm", "video/webm"),
 }
 
@@ -44,7 +65,11 @@ REFUSED = {
     "heic": (pictures.STRANGERS["heic"], 415),
     "a playlist": (b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n", 415),
     "a list of files": (b"ffconcat version 1.0\nfile /etc/passwd\n", 415),
-    "quicktime": (recordings.film("mov"), 415),
+    "quicktime of sound": (recordings.sound("mov"), 415),
+    "quicktime whose samples are elsewhere": (_elsewhere(MOVIE), 400),
+    "mp4 whose samples are elsewhere": (_elsewhere(FILM), 400),
+    "quicktime with a packed header": (_packed(MOVIE), 400),
+    "half a quicktime film": (MOVIE[: len(MOVIE) // 2], 400),
     "matroska": (recordings.film("matroska"), 415),
     "film in ogg": (recordings.film("ogg", "libvpx"), 415),
     "html after mp4's first bytes": (FILM[:32] + b"<script>alert(1)</script>" * 40, 400),
