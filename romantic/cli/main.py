@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     openapi.add_argument("--version", choices=("3.1", "3.0"), default="3.1")
     openapi.add_argument("--write", action="store_true", help="bring config/api/ up to date instead")
     bench = _add(commands, "bench", _bench, "compare this server with Express + Socket.IO on this machine")
+    questions = ("compare", "discover", "conversations")
+    about = "the comparison, or the discovery query at a million people, or messages at ten million"
+    bench.add_argument("question", nargs="?", choices=questions, default="compare", help=about)
     bench.add_argument("--seconds", type=int, default=2, help="length of one round")
     bench.add_argument("--runs", type=int, default=5, help="rounds per scenario")
     config.add_to(commands)
@@ -103,4 +106,4 @@ def _openapi(arguments: argparse.Namespace) -> int:
 def _bench(arguments: argparse.Namespace) -> int:
     from romantic.cli.bench import bench
 
-    return bench(seconds=arguments.seconds, runs=arguments.runs)
+    return bench(arguments.question, seconds=arguments.seconds, runs=arguments.runs)

@@ -1,4 +1,4 @@
-"""python -m tests.bench.discover: the discovery query at 100,000 and at 1,000,000 people, with its plans.
+"""run.py bench discover: the discovery query at 100,000 and at 1,000,000 people, with its plans.
 
 Seeds an embedded PostgreSQL of its own in a temporary folder, asks for pages as different people with different
 filters, and prints the median and 95th percentile of page and count, and the ratio between the two sizes.
@@ -130,7 +130,8 @@ def plan(dsn: str) -> str:
         return "\n".join(row[0] for row in cursor.fetchall())
 
 
-def main() -> None:
+def discover() -> None:
+    """Print plans, figures and ratios."""
     random.seed(1)
     home = Path(tempfile.mkdtemp(prefix="romantic-bench-"))
     home.chmod(0o755)
@@ -152,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    discover()

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from marshmallow import fields
 
+from romantic.admin.session import admin, moderator
 from romantic.app import EVENTS, ROUTES
-from romantic.http.guards import anyone, proven, signed_in
 from tests.coins.shop import Shop
 from tests.conftest import new_number, prove
 from tests.stripe_server import charge, dispute
@@ -22,6 +22,8 @@ NUMBERS = {
     "POST /api/coins/spend amount", "POST /api/calls/{call_id}/end duration", "ping t", "call-stats sample",
     "monitor-beat n", "monitor-beat c", "monitor-beat rx", "monitor-beat tx", "monitor-beat q",
 }  # fmt: skip
+#: What a phone measured before a call: it ends in a forecast, and no line of that room knows a coin.
+MEASURED = {"probe-offer mapped", "probe-offer wsRttMs", "probe-offer gatherMs"}
 #: Switches, and texts with a form of their own.
 FORMS = {"Sdp", "Description", "Candidate", "Flag"}
 WORDS = (fields.Str, fields.UUID, fields.Bool)
@@ -54,12 +56,12 @@ def numbers_of(name: str, schema: Any) -> set[str]:
 def test_every_number_people_may_send_is_varied_here():
     found = set()
     for route in ROUTES:
-        if route.guard in (anyone, proven, signed_in) and "/admin/" not in route.path:
+        if route.guard not in (admin, moderator):
             found |= numbers_of(f"{route.method} {route.path}", route.body)
     for event in EVENTS:
         found |= numbers_of(event.name, event.schema)
 
-    assert found == NUMBERS
+    assert found == NUMBERS | MEASURED
 
 
 async def vary(example: Any, strategy: Any = NUMBER) -> None:
