@@ -23,7 +23,11 @@ NUMBERS = {
     "monitor-beat n", "monitor-beat c", "monitor-beat rx", "monitor-beat tx", "monitor-beat q",
 }  # fmt: skip
 #: What a phone measured before a call: it ends in a forecast, and no line of that room knows a coin.
-MEASURED = {"probe-offer mapped", "probe-offer wsRttMs", "probe-offer gatherMs"}
+MEASURED = {
+    f"{door} {field}"
+    for door in ("POST /api/probe", "probe-offer")
+    for field in ("mapped", "wsRttMs", "gatherMs")
+}
 #: Switches, and texts with a form of their own.
 FORMS = {"Sdp", "Description", "Candidate", "Flag"}
 WORDS = (fields.Str, fields.UUID, fields.Bool)
