@@ -43,6 +43,10 @@ def machine_over(world: World, loop: asyncio.AbstractEventLoop) -> type[RuleBase
         @initialize()
         def begin(self) -> None:
             world.begin()
+            for buyer in (0, 2):
+                self.run(world.buy(buyer))
+                world.happen(world.model.purchases[-1], "paid", 0)
+            self.run(world.hear(world.model.mail))
 
         @rule(pair=PAIR, name=NAME, copies=COPIES)
         def message(self, pair: tuple[int, int], name: str, copies: int) -> None:
@@ -83,9 +87,12 @@ def machine_over(world: World, loop: asyncio.AbstractEventLoop) -> type[RuleBase
             self.run(world.buy(person))
 
         @precondition(lambda _: world.model.purchases)
-        @rule(which=ANY, kind=KINDS, cents=CENTS)
-        def happen(self, which: int, kind: str, cents: int) -> None:
+        @rule(which=ANY, kind=KINDS, cents=CENTS, is_told=st.booleans())
+        def happen(self, which: int, kind: str, cents: int, is_told: bool) -> None:
+            """Its news may come at once, later, or never."""
             world.happen(self.one_of(world.model.purchases, which), kind, cents)
+            if is_told and kind != "silent":
+                self.run(world.hear(world.model.mail[-1:]))
 
         @precondition(lambda _: world.model.mail)
         @rule(which=st.lists(ANY, min_size=1, max_size=3))

@@ -15,7 +15,7 @@ from tests.outside import Outside
 from tests.phone import Person
 from tests.stripe_server import charge, deliver, dispute, event
 
-COINS, START = 100, 60
+COINS, START = 100, 20
 PRICES = {"boost": 20, "gift": 10}
 CALL, EARNING, MESSAGE, AD = 50, 25, 5, 5
 
