@@ -50,6 +50,8 @@ def numbers_of(name: str, schema: Any) -> set[str]:
     found = set()
     for field_name, field in schema.fields.items():
         key = f"{name} {field.data_key or field_name}"
+        if isinstance(field, fields.List):
+            field = field.inner
         if isinstance(field, fields.Nested):
             found |= numbers_of(key, field.schema)
         elif not isinstance(field, WORDS) and type(field).__name__ not in FORMS:
