@@ -6,6 +6,7 @@ from romantic.admin import purchases as admin_purchases
 from romantic.admin import routes as admin
 from romantic.auth import account
 from romantic.auth import routes as auth
+from romantic.auth.delivery import add_delivery
 from romantic.auth.sessions import add_sessions, end_sessions
 from romantic.calls import routes as calls
 from romantic.calls import signaling
@@ -22,6 +23,8 @@ from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
 from romantic.http.uploads import UPLOADS_HELD, Uploads
 from romantic.integrations.admob import admob
+from romantic.integrations.email import email
+from romantic.integrations.sms import sms
 from romantic.integrations.storage import storage
 from romantic.integrations.stripe_payments import payments
 from romantic.integrations.whatsapp import whatsapp
@@ -53,6 +56,7 @@ from romantic.users.photos import PHOTO_ROUTES, photo_sweeper
 from romantic.users.watching import add_watching, hide, look_again
 from romantic.webhooks import routes as webhooks
 from romantic.webhooks import whatsapp as whatsapp_webhooks
+from romantic.webhooks.statuses import add_statuses
 
 ROUTES = (
     *health.ROUTES,
@@ -93,12 +97,14 @@ def create_app(settings: Settings) -> web.Application:
     app[UPLOADS_HELD] = Uploads()
     # First, so that it closes last: operators want to watch the end as well.
     app.cleanup_ctx.append(ops_listener)
-    app.cleanup_ctx.extend((database, whatsapp, payments, admob, storage, images))
+    app.cleanup_ctx.extend((database, whatsapp, sms, email, payments, admob, storage, images))
     add_bus(app)
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)
     changed: list[OnChanged] = []
     app[CHANGED] = changed
+    add_delivery(app)
+    add_statuses(app)
     add_presence(app)
     who_is_online.add_presence(app)
     add_watching(app)

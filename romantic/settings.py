@@ -54,6 +54,8 @@ class Settings:
     otp_pepper: str = declare(repr=False)
     otp_ttl: float
     otp_resend_seconds: float
+    otp_wait_seconds: float
+    otp_fallback_seconds: float
     otp_per_hour: int
     otp_per_day: int
     otp_per_hour_per_ip: int
@@ -72,6 +74,10 @@ class Settings:
     whatsapp_template_name: str
     whatsapp_template_style: Literal["authentication", "legacy"]
 
+    sms_provider: Literal["sns", "off"]
+    sms_status_topic_arn: str
+    ses_sender: str
+
     storage: Literal["disk", "s3"]
     media_dir: str
     s3_bucket: str
@@ -82,6 +88,8 @@ class Settings:
     aws_session_token: str = declare(repr=False)
     aws_endpoint_url: str
     aws_endpoint_url_s3: str
+    aws_endpoint_url_sns: str
+    aws_endpoint_url_ses: str
 
     webrtc_stun_servers: tuple[str, ...]
     webrtc_turn_servers: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The outside world as one small HTTP server: WhatsApp's Graph API, with switches for its bad days."""
+"""The outside world: WhatsApp's Graph API with switches for its bad days, and its neighbours."""
 
 import asyncio
 import json
@@ -8,11 +8,21 @@ from typing import Any
 from aiohttp import web
 
 from tests.admob_server import AdMobServer
+from tests.aws_server import AwsServer
 from tests.stripe_server import StripeServer
+
+#: Status and Meta's code, by mood.
+REFUSALS = {
+    "error": (400, 131026),  # this phone has no WhatsApp
+    "busy": (429, 130429),
+    "broken": (500, 131000),
+    "locked": (403, 131031),  # our account
+    "unknown": (400, 999999),
+}
 
 
 class Outside:
-    """What was sent, and how the provider behaves: ok, error, garbage, drip, or silence."""
+    """What was sent, and how WhatsApp behaves: ok, garbage, drip, silence, or a refusal."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -20,6 +30,7 @@ class Outside:
         self.url = ""
         self.stripe = StripeServer()
         self.admob = AdMobServer()
+        self.aws = AwsServer()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -33,18 +44,21 @@ class Outside:
         self.url = f"http://127.0.0.1:{port}"
         await self.stripe.start()
         await self.admob.start()
+        await self.aws.start()
 
     async def stop(self) -> None:
         assert self._runner is not None
         await self._runner.cleanup()
         await self.stripe.stop()
         await self.admob.stop()
+        await self.aws.stop()
 
     def forget(self) -> None:
         self.messages.clear()
         self.mood = "ok"
         self.stripe.forget()
         self.admob.forget()
+        self.aws.forget()
 
     def code_for(self, phone_number: str) -> str:
         """The newest code sent to a number."""
@@ -58,8 +72,9 @@ class Outside:
             return web.json_response({"error": {"code": 190, "message": "Bad token"}}, status=401)
         if self.mood == "silence":
             await asyncio.sleep(60)
-        if self.mood == "error":
-            return web.json_response({"error": {"code": 131026, "message": "Undeliverable"}}, status=400)
+        if self.mood in REFUSALS:
+            status, code = REFUSALS[self.mood]
+            return web.json_response({"error": {"code": code, "message": "No"}}, status=status)
         if self.mood == "garbage":
             return web.Response(text="<html>busy</html>")
         self.messages.append(await request.json())

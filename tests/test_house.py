@@ -53,8 +53,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 #: Sideways means the desk of the other slice, not its insides.
 #: Coins has more than one: beside the ledger, what is bought, what ads pay, and how that is told.
-#: Auth has two: beside sessions, the codes, of which their provider has news.
-DESKS = {"service", "errors", "purchases", "ads", "news", "otp"}
+#: Auth has three: beside sessions, the codes, and their way to the phone, of which providers have news.
+DESKS = {"service", "errors", "purchases", "ads", "news", "otp", "delivery"}
 SLICES = {
     "users",
     "coins",

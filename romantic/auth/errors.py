@@ -49,7 +49,7 @@ class UnsupportedDeliveryMethod(RomanticError):
     """Codes are not delivered that way."""
 
     code = "UNSUPPORTED_DELIVERY_METHOD"
-    message = "Codes are delivered by WhatsApp."
+    message = "Codes are not delivered that way here."
 
 
 class PhoneInvalid(RomanticError):

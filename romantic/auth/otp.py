@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -23,12 +22,23 @@ SLOW_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A code just written down; `code` exists only here, in memory, until it is sent."""
+    """A code just written down, as its hash: whoever sends it derives it again."""
 
     id: UUID
-    code: str
     expires_at: datetime
     is_test: bool
+
+
+def derive_code(pepper: str, *, code_id: UUID, phone_number: str) -> str:
+    """The six digits of a code, an HMAC of its id under a key of its own (as RFC 4226 does of a counter).
+
+    The id is 122 random bits; without the pepper nothing that is stored tells the digits. So a job can
+    send them after a crash, though they are written nowhere.
+    """
+    key = hmac.digest(pepper.encode(), b"one-time code", hashlib.sha256)
+    digest = hmac.digest(key, f"{code_id}|{phone_number}".encode(), hashlib.sha256)
+    # Of 2**256 values each of the million codes has the same share but for one part in 10**71.
+    return f"{int.from_bytes(digest, 'big') % 10**6:06d}"
 
 
 def code_hash(pepper: str, *, code_id: UUID, phone_number: str, code: str) -> bytes:
@@ -36,7 +46,9 @@ def code_hash(pepper: str, *, code_id: UUID, phone_number: str, code: str) -> by
     return hmac.digest(pepper.encode(), message, hashlib.sha256)
 
 
-async def issue(conn: Connection, settings: Settings, *, phone_number: str, ip: str | None) -> Issued:
+async def issue(
+    conn: Connection, settings: Settings, *, phone_number: str, ip: str | None, method: str
+) -> Issued:
     """Write down a new code within every budget; older codes of the number are dead from now on.
 
     Needs a transaction. Raises RateLimited with the seconds to wait, TestNumberEnded.
@@ -49,25 +61,42 @@ async def issue(conn: Connection, settings: Settings, *, phone_number: str, ip: 
     assert budget is not None
     if fixed is None:
         _within_budget(settings, budget)
-    return await _write(conn, settings, phone_number=phone_number, ip=ip, fixed=fixed, slow=_is_slow(budget))
+    return await _write(
+        conn,
+        settings,
+        phone_number=phone_number,
+        ip=ip,
+        fixed=fixed,
+        method=method,
+        attempts_allowed=SLOW_ATTEMPTS if _is_slow(budget) else ATTEMPTS,
+    )
 
 
 async def _write(
-    conn: Connection, settings: Settings, *, phone_number: str, ip: str | None, fixed: str | None, slow: bool
+    conn: Connection,
+    settings: Settings,
+    *,
+    phone_number: str,
+    ip: str | None,
+    fixed: str | None,
+    method: str,
+    attempts_allowed: int,
 ) -> Issued:
-    code_id, code = uuid4(), fixed or f"{secrets.randbelow(10**6):06d}"
+    code_id, pepper = uuid4(), settings.otp_pepper
+    code = fixed or derive_code(pepper, code_id=code_id, phone_number=phone_number)
     expires_at = await conn.value(
         sql.add_code,
         code_id=code_id,
         phone_number=phone_number,
-        code_hash=code_hash(settings.otp_pepper, code_id=code_id, phone_number=phone_number, code=code),
+        code_hash=code_hash(pepper, code_id=code_id, phone_number=phone_number, code=code),
         country_prefix=country_prefix(phone_number),
         ip=ip,
-        delivery_method="test" if fixed else "whatsapp",
-        attempts_allowed=SLOW_ATTEMPTS if slow else ATTEMPTS,
+        delivery_method="test" if fixed else method,
+        delivery_status="sent" if fixed else "pending",
+        attempts_allowed=attempts_allowed,
         seconds=settings.otp_ttl,
     )
-    return Issued(code_id, code, expires_at, fixed is not None)
+    return Issued(code_id, expires_at, fixed is not None)
 
 
 def _test_code(settings: Settings, phone_number: str) -> str | None:
@@ -107,15 +136,20 @@ def _within_budget(settings: Settings, budget: Row) -> None:
         raise RateLimited("Too many codes were requested. Wait a moment.", retry_after=max(exceeded))
 
 
+def challenge_id(code_id: UUID) -> str:
+    """What stands for the provider's message id while there is none."""
+    return f"otp.{code_id}"
+
+
 async def check(
     conn: Connection, settings: Settings, *, phone_number: str, code: str, message_id: str | None
-) -> None:
-    """Use the newest code of the number up; raises OtpInvalid or OtpLocked.
+) -> str:
+    """Use the newest code of the number up: the way it came. Raises OtpInvalid or OtpLocked.
 
     Must not run inside a transaction that a refusal would roll back: wrong guesses are counted.
     """
     newest = await conn.one(sql.find_newest_code, phone_number=phone_number)
-    if newest is None or (message_id is not None and message_id != newest["whatsapp_message_id"]):
+    if newest is None or message_id not in (None, newest["whatsapp_message_id"], challenge_id(newest["id"])):
         raise OtpInvalid
     if newest["attempts_count"] >= newest["attempts_allowed"] or newest["failures"] >= STOP_AFTER:
         raise OtpLocked(retry_after=newest["seconds_left"])
@@ -127,21 +161,7 @@ async def check(
         await conn.run(sql.count_failure, phone_number=phone_number)
         raise OtpInvalid
     await conn.run(sql.clear_failures, phone_number=phone_number)
-
-
-async def mark_sent(conn: Connection, code_id: UUID, *, message_id: str | None, status: str) -> None:
-    await conn.run(sql.set_delivery, code_id=code_id, message_id=message_id, delivery_status=status)
-
-
-async def take_statuses(conn: Connection, statuses: list[tuple[str, str]]) -> None:
-    """What the provider tells of messages by id, in any order and any number of times; only forward counts.
-
-    Needs a transaction.
-    """
-    message_ids = [message_id for message_id, _ in statuses]
-    if not await conn.all(sql.lock_sent_codes, message_ids=message_ids):
-        return
-    await conn.run(sql.advance_delivery, message_ids=message_ids, statuses=[status for _, status in statuses])
+    return str(newest["delivery_method"])
 
 
 async def unlock(conn: Connection, *, phone_number: str) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from romantic.auth import otp, service
+from romantic.auth import delivery, otp, service
 from romantic.auth.errors import (
     AccountBlocked,
     OtpNotSent,
@@ -14,7 +14,7 @@ from romantic.auth.errors import (
     PhoneMismatch,
     UnsupportedDeliveryMethod,
 )
-from romantic.auth.phones import country_prefix, normalise
+from romantic.auth.phones import normalise
 from romantic.auth.schemas import (
     LoginBody,
     RefreshBody,
@@ -46,62 +46,51 @@ from romantic.http import (
 )
 from romantic.http.guards import RegistrationRequired
 from romantic.http.limits import AUTH, OTP_SEND, OTP_VERIFY
-from romantic.integrations.whatsapp import WHATSAPP, WhatsAppRefusal
+from romantic.integrations.sms import has_sms
 from romantic.settings import SETTINGS
 from romantic.users import service as users
 
 log = structlog.get_logger()
 
+WAYS = {"whatsapp": "WhatsApp", "sms": "SMS"}
+
 
 async def send_otp(request: web.Request, *, phone_number: str, delivery_method: str) -> web.Response:
-    """The same answer for known and unknown numbers."""
-    settings = request.app[SETTINGS]
+    """The same answer for known and unknown numbers.
+
+    The code goes out by a job; the answer waits for what becomes of it, but not for long.
+    """
+    app, settings = request.app, request.app[SETTINGS]
     phone_number = normalise(phone_number, strict=settings.phone_strict)
-    if delivery_method != "whatsapp":
+    if delivery_method not in ("whatsapp", "sms") or (delivery_method == "sms" and not has_sms(settings)):
         raise UnsupportedDeliveryMethod
-    async with transaction(request.app) as conn:
-        issued = await otp.issue(conn, settings, phone_number=phone_number, ip=_ip(request))
-    message_id = await _deliver(request.app, issued, phone_number)
+    async with transaction(app) as conn:
+        issued = await otp.issue(
+            conn, settings, phone_number=phone_number, ip=_ip(request), method=delivery_method
+        )
+        await delivery.begin(conn, issued, method=delivery_method, seconds=settings.otp_ttl)
+    sent = await delivery.outcome(app, issued.id, within=settings.otp_wait_seconds)
+    if sent.status == "failed":
+        raise OtpNotSent(retry_after=5)
     data = {
         "phoneNumber": phone_number,
-        "deliveryMethod": "whatsapp",
-        "whatsappMessageId": message_id,
+        "deliveryMethod": sent.method,
+        "whatsappMessageId": sent.message_id,
         "expiresAt": issued.expires_at,
         "estimatedDeliveryTime": "30 seconds",
     }
-    return ok(data, "OTP sent via WhatsApp successfully")
-
-
-async def _deliver(app: web.Application, issued: otp.Issued, phone_number: str) -> str:
-    """Hand the code to WhatsApp, and write down what became of it."""
-    message_id, status = f"test.{issued.id}", "sent"
-    if not issued.is_test:
-        try:
-            message_id = await app[WHATSAPP].send_code(
-                phone_number, issued.code, minutes=round(app[SETTINGS].otp_ttl / 60)
-            )
-        except WhatsAppRefusal as refusal:
-            message_id, status = "", "failed"
-            log.warning(
-                "otp.send", outcome="failed", reason=str(refusal), prefix=country_prefix(phone_number)
-            )
-    async with connection(app) as conn:
-        await otp.mark_sent(conn, issued.id, message_id=message_id or None, status=status)
-    if status == "failed":
-        raise OtpNotSent(retry_after=5)
-    log.info("otp.send", outcome=status, channel="whatsapp", prefix=country_prefix(phone_number))
-    return message_id
+    return ok(data, f"OTP sent via {WAYS[sent.method]} successfully")
 
 
 async def verify_otp(
     request: web.Request, *, phone_number: str, otp_code: str, whatsapp_message_id: str | None
 ) -> web.Response:
     phone_number = normalise(phone_number, strict=request.app[SETTINGS].phone_strict)
-    grant = await _prove(request, phone_number, otp_code, whatsapp_message_id)
+    grant, way = await _prove(request, phone_number, otp_code, whatsapp_message_id)
     data = {
         "phoneNumber": phone_number,
         "isNewUser": grant.user_id is None,
-        "verificationMethod": "whatsapp",
+        "verificationMethod": way,
         "accessToken": grant.access_token,
         "refreshToken": grant.refresh_token,
         "expiresIn": grant.expires_in,
@@ -109,18 +98,23 @@ async def verify_otp(
     return ok(data, "OTP verified successfully")
 
 
-async def _prove(request: web.Request, phone_number: str, code: str, message_id: str | None) -> Grant:
-    """Use the code up and open a session; refusals must not undo the count of wrong guesses."""
+async def _prove(
+    request: web.Request, phone_number: str, code: str, message_id: str | None
+) -> tuple[Grant, str]:
+    """Use the code up and open a session, and say which way the code came.
+
+    Refusals must not undo the count of wrong guesses.
+    """
     settings = request.app[SETTINGS]
     async with connection(request.app) as conn:
-        await otp.check(conn, settings, phone_number=phone_number, code=code, message_id=message_id)
+        method = await otp.check(conn, settings, phone_number=phone_number, code=code, message_id=message_id)
         grant = await service.open_session(
             conn, settings, request.app[TOKENS], phone_number=phone_number, device=_device(request)
         )
     for session_id in grant.ended:
         await request.app[SESSIONS].changed(session_id, "revoked")
     log.info("session.opened", user_id=str(grant.user_id), session_id=str(grant.session_id))
-    return grant
+    return grant, "sms" if method == "sms" else "whatsapp"
 
 
 async def register(request: web.Request, *, phone_number: str, **person: Any) -> web.Response:
@@ -152,7 +146,7 @@ async def login(
     """A phone number alone proves nothing: a code, a token of that number, or a refresh token must."""
     phone_number = normalise(phone_number, strict=request.app[SETTINGS].phone_strict)
     if otp_code is not None:
-        grant = await _prove(request, phone_number, otp_code, None)
+        grant, _ = await _prove(request, phone_number, otp_code, None)
     elif bearer_token(request) is not None:
         grant = await _by_token(request, phone_number)
     elif refresh_token is not None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from romantic.integrations.aws import aws_client
 from romantic.integrations.signed_urls import UrlSigner
 from romantic.settings import SETTINGS, Settings
 
@@ -162,28 +163,16 @@ def _bucket_url(settings: Settings) -> str:
 
 @asynccontextmanager
 async def _s3(settings: Settings) -> AsyncIterator[S3]:
-    # Imported where it is wanted: it costs half a second and thirty megabytes.
-    from aiobotocore.config import AioConfig
-    from aiobotocore.session import get_session
-
-    config = AioConfig(
-        connect_timeout=3,
-        read_timeout=DEADLINE_SECONDS / TRIES,
-        retries={"total_max_attempts": TRIES, "mode": "standard"},
-        max_pool_connections=20,
+    async with aws_client(
+        settings,
+        "s3",
+        settings.aws_endpoint_url_s3,
+        seconds=DEADLINE_SECONDS,
+        tries=TRIES,
         signature_version="s3v4",
         s3={"addressing_style": "path" if _endpoint(settings) else "auto"},
         request_checksum_calculation="when_required",  # look-alikes do not know the newer ones
         response_checksum_validation="when_required",
-    )
-    async with get_session().create_client(
-        "s3",
-        region_name=settings.aws_region,
-        endpoint_url=_endpoint(settings) or None,
-        aws_access_key_id=settings.aws_access_key_id or None,
-        aws_secret_access_key=settings.aws_secret_access_key or None,
-        aws_session_token=settings.aws_session_token or None,
-        config=config,
     ) as client:
         yield S3(client, settings)
 

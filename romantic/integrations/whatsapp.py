@@ -4,12 +4,15 @@ import hashlib
 import hmac
 import re
 from collections.abc import AsyncIterator, Iterator
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import orjson
 from aiohttp import web
 
+from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
 APP_NAME = "Romantic"
@@ -20,8 +23,43 @@ STATUSES = frozenset(("sent", "delivered", "read", "failed"))
 _MESSAGE_ID = re.compile("[!-~]{1,100}")
 
 
+class Verdict(Enum):
+    """What a refusal means for the next try."""
+
+    RETRY = "retry"  # the provider is busy or away: the same may work in a moment
+    FALL_BACK = "fall_back"  # this phone is not to be had by WhatsApp
+    STOP = "stop"  # our account, number or template is at fault: nobody will be reached until we act
+
+
+#: developers.facebook.com/docs/whatsapp/cloud-api/support/error-codes
+_RETRY = frozenset((1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 131057, 133004, 133016))
+_STOP = frozenset(
+    (
+        0, 3, 10, 100, 190, 368, 130497, 131005, 131008, 131009, 131031, 131037, 131042, 131045, 132000,
+        132001, 132005, 132007, 132012, 132015, 132016, 132068, 132069, 133006, 133010,
+    )
+)  # fmt: skip
+_PERMISSIONS = range(200, 300)
+TOO_MANY, SERVER_FAULT = 429, 500
+
+
+def verdict_of(status: int, code: int | None) -> Verdict:
+    """By Meta's error code, else by the status of the answer; without either nobody knows: again."""
+    if code in _STOP or code in _PERMISSIONS:
+        return Verdict.STOP
+    if code in _RETRY or status >= SERVER_FAULT or status == TOO_MANY or code is None:
+        return Verdict.RETRY
+    return Verdict.FALL_BACK
+
+
 class WhatsAppRefusal(Exception):
     """WhatsApp did not take the message; the text is for operators and holds no number or code."""
+
+    def __init__(self, reason: str, verdict: Verdict = Verdict.RETRY, *, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.verdict = verdict
+        self.after = after
 
 
 class WhatsApp:
@@ -30,16 +68,34 @@ class WhatsApp:
     def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
         self._settings = settings
         self._http = http
+        self._breaker = Breaker()
 
-    async def send_code(self, phone_number: str, code: str, *, minutes: int) -> str:
-        """The provider's message id; raises WhatsAppRefusal."""
+    async def send_code(self, phone_number: str, code: str, *, minutes: int, reference: UUID) -> str:
+        """The provider's message id; raises WhatsAppRefusal.
+
+        The API knows no idempotency key: a message whose answer was lost is sent twice. The reference
+        comes back with the message's statuses, also of one whose id we never learned.
+        """
+        if self._breaker.is_open():
+            raise WhatsAppRefusal("left alone for a moment", after=self._breaker.seconds_left)
+        try:
+            message_id = await self._send(self._payload(phone_number, code, minutes, reference))
+        except WhatsAppRefusal as refusal:
+            if refusal.verdict is Verdict.RETRY:
+                self._breaker.failed()
+            else:
+                self._breaker.succeeded()
+            raise
+        self._breaker.succeeded()
+        return message_id
+
+    async def _send(self, payload: dict[str, Any]) -> str:
         settings = self._settings
         url = (
             f"{settings.whatsapp_api_base_url}/{settings.whatsapp_api_version}"
             f"/{settings.whatsapp_phone_number_id}/messages"
         )
         headers = {"Authorization": f"Bearer {settings.whatsapp_access_token}"}
-        payload = self._payload(phone_number, code, minutes)
         try:
             async with self._http.post(
                 url, json=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False
@@ -48,7 +104,7 @@ class WhatsApp:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise WhatsAppRefusal(type(error).__name__) from error
 
-    def _payload(self, phone_number: str, code: str, minutes: int) -> dict[str, Any]:
+    def _payload(self, phone_number: str, code: str, minutes: int, reference: UUID) -> dict[str, Any]:
         """Authentication templates take the code twice, in the body and in the button; the legacy form is
         the three body parameters of the original specification."""
         if self._settings.whatsapp_template_style == "legacy":
@@ -60,6 +116,7 @@ class WhatsApp:
             "messaging_product": "whatsapp",
             "to": phone_number.removeprefix("+"),
             "type": "template",
+            "biz_opaque_callback_data": str(reference),
             "template": {
                 "name": self._settings.whatsapp_template_name,
                 "language": {"code": "en"},
@@ -88,16 +145,18 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 def _message_id(status: int, body: bytes) -> str:
     """The id of a message that was taken; a provider's answer is checked like any other input."""
+    code = None
     try:
         answer = orjson.loads(body)
         if status == 200:
             message_id = answer["messages"][0]["id"]
             if isinstance(message_id, str) and _MESSAGE_ID.fullmatch(message_id):
                 return message_id
-        reason = f"error {int(answer['error']['code'])}"
+        code = int(answer["error"]["code"])
+        reason = f"error {code}"
     except (ValueError, KeyError, IndexError, TypeError):
         reason = "an answer we do not understand"
-    raise WhatsAppRefusal(f"status {status}, {reason}")
+    raise WhatsAppRefusal(f"status {status}, {reason}", verdict_of(status, code))
 
 
 def is_secret(told: str, secret: str) -> bool:
@@ -110,13 +169,14 @@ def is_signed(raw: bytes, signature: str, secret: str) -> bool:
     return is_secret(signature, "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest())
 
 
-def read_statuses(event: dict[str, Any], phone_number_id: str) -> list[dict[str, str]]:
-    """Id and status of our messages, of everything a delivery holds; what has another shape is not for us.
+def read_statuses(event: dict[str, Any], phone_number_id: str) -> list[dict[str, str | None]]:
+    """Id, status and our reference of our messages, of everything a delivery holds.
 
-    The id of an entry is that of the business account: the number stands in the metadata.
+    What has another shape is not for us. The id of an entry is that of the business account: the number
+    stands in the metadata.
     """
     return [
-        {"id": status["id"], "status": status["status"]}
+        {"id": status["id"], "status": status["status"], "reference": _reference(status)}
         for entry in _objects(event.get("entry"))
         for change in _objects(entry.get("changes"))
         for value in _objects([change.get("value")])
@@ -125,6 +185,14 @@ def read_statuses(event: dict[str, Any], phone_number_id: str) -> list[dict[str,
         for status in _objects(value.get("statuses"))
         if _is_status(status)
     ]
+
+
+def _reference(status: dict[str, Any]) -> str | None:
+    """What we gave the message along; anything else than an id is not ours."""
+    try:
+        return str(UUID(status["biz_opaque_callback_data"]))
+    except (KeyError, ValueError, AttributeError, TypeError):
+        return None
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

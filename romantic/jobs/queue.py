@@ -75,6 +75,10 @@ async def seconds_until_due(conn: Connection, kinds: list[str]) -> float | None:
     return seconds
 
 
+async def is_unfinished(conn: Connection, kind: str, key: str) -> bool:
+    return bool(await conn.value(sql.is_unfinished, kind=kind, key=key))
+
+
 async def finish(conn: Connection, job: Job, status: str, reason: str | None = None) -> None:
     """Done, expired or dead; nothing if somebody else has taken the job over."""
     short = reason and reason[:LONGEST_REASON]

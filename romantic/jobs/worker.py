@@ -27,6 +27,8 @@ LEASE_MARGIN = 5.0
 #: Tries to write an outcome down before the lease decides.
 TELLINGS = 4
 LONGEST_BACKOFF = 900.0
+#: How often a request that waits for a job looks whether another process has done it.
+LOOK_SECONDS = 0.5
 #: Without PostgreSQL a claim is tried this often at most, and never much more rarely: it may be back.
 LONGEST_ABSENCE = 2.0
 
@@ -81,6 +83,7 @@ class Worker:
         self._leases = {kind: work.timeout + LEASE_MARGIN for kind, work in self._works.items()}
         self._running: dict[asyncio.Task[None], Job] = {}
         self._awake = asyncio.Event()
+        self._watched: dict[tuple[str, str], asyncio.Event] = {}
         self._absences = 0
         self._is_stopping = False
 
@@ -127,13 +130,22 @@ class Worker:
         job = Job(row["id"], row["kind"], row["payload"], row["attempts"], row["created_at"])
         task = asyncio.create_task(self._do(job, is_late=row["is_late"], age=row["age"]))
         self._running[task] = job
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, key=(row["kind"], row["key"])))
 
-    def _ended(self, task: "asyncio.Task[None]") -> None:
+    def _ended(self, task: "asyncio.Task[None]", key: tuple[str, str]) -> None:
         was_full = len(self._running) >= self._most
         del self._running[task]
         if was_full:
             self.wake()
+        if key in self._watched:
+            self._watched.pop(key).set()
+
+    def watch(self, kind: str, key: str) -> asyncio.Event:
+        """Set when this process next ends an attempt at the job."""
+        return self._watched.setdefault((kind, key), asyncio.Event())
+
+    def forget(self, kind: str, key: str) -> None:
+        self._watched.pop((kind, key), None)
 
     async def _do(self, job: Job, *, is_late: bool, age: float) -> None:
         work, began = self._works[job.kind], time.monotonic()
@@ -201,11 +213,35 @@ class Worker:
 
 
 Tell = Callable[[Connection], Awaitable[None]]
+WORKER = web.AppKey("WORKER", Worker)
+
+
+async def settled(app: web.Application, kind: str, key: str, *, within: float) -> bool:
+    """Wait until no job of the kind with this key is unfinished; False when `within` seconds are over.
+
+    For a request that would like to tell how it went. Call it after the commit.
+    """
+    worker, deadline = app[WORKER], time.monotonic() + within
+    try:
+        while True:
+            news = worker.watch(kind, key)
+            async with connection(app) as conn:
+                if not await queue.is_unfinished(conn, kind, key):
+                    return True
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            # Another process may have taken the job: it is looked at now and then as well.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                    await news.wait()
+    finally:
+        worker.forget(kind, key)
 
 
 async def jobs(app: web.Application) -> AsyncIterator[None]:
     """Work while the application runs; wire it after everything that jobs use."""
-    worker = Worker(app)
+    worker = app[WORKER] = Worker(app)
     app[DATABASE].on_commit(queue.TOPIC, worker.wake)
     async with running(worker.run()):
         yield

@@ -6,18 +6,16 @@ import re
 import structlog
 from aiohttp import web
 
-from romantic.auth import otp
-from romantic.db import load_queries, transaction
 from romantic.errors import Forbidden, InvalidInput, Unavailable
 from romantic.http import anyone, get, ok, post
 from romantic.http.body import parse_object, read_body
 from romantic.integrations.whatsapp import is_secret, is_signed, read_statuses
 from romantic.settings import SETTINGS
+from romantic.webhooks import statuses
 from romantic.webhooks.errors import Unsigned
 from romantic.webhooks.forgery import WEBHOOKS, count_forgery
 
 log = structlog.get_logger()
-sql = load_queries("webhooks")
 
 #: Meta puts up to a thousand updates into one delivery and promises to stay below this.
 LARGEST_DELIVERY = 3 * 1024 * 1024
@@ -65,31 +63,10 @@ async def take(request: web.Request) -> web.Response:
     if not is_signed(raw, request.headers.get("X-Hub-Signature-256", ""), settings.whatsapp_app_secret):
         await count_forgery(request, "whatsapp")
         raise Unsigned
-    statuses = read_statuses(parse_object(raw), settings.whatsapp_phone_number_id)
-    outcome = await _act(request.app, hashlib.sha256(raw).hexdigest(), statuses)
-    log.info("webhook.taken", provider="whatsapp", outcome=outcome, statuses=len(statuses))
+    told = read_statuses(parse_object(raw), settings.whatsapp_phone_number_id)
+    outcome = await statuses.keep(request.app, "whatsapp", hashlib.sha256(raw).hexdigest(), told)
+    log.info("webhook.taken", provider="whatsapp", outcome=outcome, statuses=len(told))
     return ok(message="Webhook processed successfully")
-
-
-async def _act(app: web.Application, event_id: str, statuses: list[dict[str, str]]) -> str:
-    """Write down what concerns us and act on it, both or neither.
-
-    People's numbers and words are part of a delivery as well, and are not kept.
-    """
-    outcome = "taken" if statuses else "ignored"
-    async with transaction(app) as conn:
-        is_new = await conn.value(
-            sql.add_event,
-            provider="whatsapp",
-            event_id=event_id,
-            event_type="statuses",
-            outcome=outcome,
-            payload={"statuses": statuses},
-        )
-        if not is_new:
-            return "duplicate"
-        await otp.take_statuses(conn, [(status["id"], status["status"]) for status in statuses])
-    return outcome
 
 
 ROUTES = (

@@ -41,55 +41,17 @@ FROM (
 
 -- name: add_code
 INSERT INTO otp_codes (
-    id, phone_number, code_hash, country_prefix, ip, delivery_method, attempts_allowed, expires_at
+    id, phone_number, code_hash, country_prefix, ip, delivery_method, delivery_status, attempts_allowed, expires_at
 ) VALUES (
     %(code_id)s, %(phone_number)s, %(code_hash)s, %(country_prefix)s, %(ip)s::inet, %(delivery_method)s,
-    %(attempts_allowed)s, now() + make_interval(secs => %(seconds)s)
+    %(delivery_status)s, %(attempts_allowed)s, now() + make_interval(secs => %(seconds)s)
 )
 RETURNING expires_at;
-
--- name: set_delivery
-UPDATE otp_codes SET
-    whatsapp_message_id = %(message_id)s,
-    delivery_status = %(delivery_status)s
-WHERE id = %(code_id)s AND delivery_status = 'pending';
-
--- name: lock_sent_codes
--- Always in the same order: deliveries of the provider overlap.
-SELECT id FROM otp_codes
-WHERE whatsapp_message_id = ANY(%(message_ids)s::text[])
-ORDER BY id
-FOR NO KEY UPDATE;
-
--- name: advance_delivery
--- Of all that is told of a message the furthest counts, if it is further than where the message is.
-WITH ranks AS (
-    SELECT ARRAY['pending', 'sent', 'failed', 'delivered', 'read'] AS ranks
-),
-
-told AS (
-    SELECT
-        news.message_id,
-        max(array_position(ranks.ranks, news.status)) AS reached
-    FROM ranks, unnest(%(message_ids)s::text[], %(statuses)s::text[]) AS news (message_id, status)
-    GROUP BY news.message_id
-)
-
-UPDATE otp_codes SET
-    delivery_status = CASE ranks.ranks[told.reached]
-        WHEN 'read' THEN 'delivered' ELSE ranks.ranks[told.reached]
-    END,
-    read_at = CASE ranks.ranks[told.reached] WHEN 'read' THEN now() END
-FROM told, ranks
-WHERE
-    otp_codes.whatsapp_message_id = told.message_id
-    AND told.reached > array_position(
-        ranks.ranks, CASE WHEN otp_codes.read_at IS NULL THEN otp_codes.delivery_status::text ELSE 'read' END
-    );
 
 -- name: find_newest_code
 SELECT
     code.id,
+    code.delivery_method,
     code.whatsapp_message_id,
     code.attempts_count,
     code.attempts_allowed,

@@ -38,6 +38,7 @@ WHERE jobs.id = due.id
 RETURNING
     jobs.id,
     jobs.kind,
+    jobs.key,
     jobs.payload,
     jobs.attempts,
     jobs.created_at,
@@ -50,6 +51,11 @@ FROM jobs
 WHERE status IN ('waiting', 'running') AND kind = ANY(%(kinds)s::text[])
 ORDER BY run_at
 LIMIT 1;
+
+-- name: is_unfinished
+SELECT EXISTS (
+    SELECT FROM jobs WHERE kind = %(kind)s AND key = %(key)s AND status IN ('waiting', 'running')
+);
 
 -- name: finish_job
 -- Only by the attempt that holds it. What it was about is kept of dead jobs, which can be tried again.

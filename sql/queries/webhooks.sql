@@ -4,3 +4,6 @@ INSERT INTO webhook_events (provider, event_id, event_type, outcome, payload)
 VALUES (%(provider)s, %(event_id)s, %(event_type)s, %(outcome)s, %(payload)s::jsonb)
 ON CONFLICT DO NOTHING
 RETURNING TRUE;
+
+-- name: find_payload
+SELECT payload FROM webhook_events WHERE provider = %(provider)s AND event_id = %(event_id)s;

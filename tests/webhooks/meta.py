@@ -5,6 +5,10 @@ import hmac
 import json
 from typing import Any
 
+from romantic.db import connection
+from romantic.jobs.queue import list_jobs
+from tests.waiting import until
+
 SECRET = "test-only-app-secret"
 TOKEN = "test-only-verify-token"
 NUMBER = "123456789012345"
@@ -33,9 +37,17 @@ def sign(raw: bytes, secret: str = SECRET) -> dict[str, str]:
 
 
 async def post(client: Any, raw: bytes, headers: dict[str, str] | None = None) -> tuple[int, dict[str, Any]]:
-    """Status and answer for these bytes, properly signed unless told otherwise."""
+    """Status and answer for these bytes, properly signed unless told otherwise, once they were acted on."""
     response = await client.post(URL, data=raw, headers=sign(raw) if headers is None else headers)
+    await until(lambda: acted_on(client))
     return response.status, await response.json()
+
+
+async def acted_on(client: Any) -> bool:
+    """Whether every piece of news was tried at least once."""
+    async with connection(client.app) as conn:
+        jobs = await list_jobs(conn, kind="webhook.statuses", page_size=100)
+    return all(job["attempts"] and job["status"] != "running" for job in jobs)
 
 
 async def tell(client: Any, *statuses: Any, number: Any = NUMBER) -> int:
