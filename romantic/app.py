@@ -47,7 +47,7 @@ from romantic.realtime.presence import add_presence
 from romantic.realtime.routes import GREETINGS, Greeting
 from romantic.redis import add_redis
 from romantic.settings import SETTINGS, Settings
-from romantic.signals import CHANGED, GONE, PARTED, OnChanged, OnGone, OnParted
+from romantic.signals import CHANGED, OnChanged, add_signals
 from romantic.super_lover import routes as super_lover
 from romantic.users import events as user_events
 from romantic.users import presence as who_is_online
@@ -111,9 +111,8 @@ def create_app(settings: Settings) -> web.Application:
     add_calls(app)
     app.cleanup_ctx.append(probes)
     greetings: list[Greeting] = [greet]
-    parted: list[OnParted] = [part, look_again]
-    gone: list[OnGone] = [end_call_of, end_sessions, hide]
-    app[GREETINGS], app[PARTED], app[GONE] = greetings, parted, gone
+    app[GREETINGS] = greetings
+    add_signals(app, parted=[part, look_again], gone=[end_call_of, end_sessions, hide])
     app[admin.STATISTICS] = {}
     app[DISPATCHER] = Dispatcher(EVENTS)
     app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper, jobs))

@@ -1,12 +1,18 @@
-"""What one room announces and another acts on, so that neither imports the other. Wired in app.py."""
+"""What one room announces and another acts on, so that neither imports the other. Wired in app.py.
 
-import asyncio
-from collections.abc import Awaitable, Callable
+An announcement is a job written with what caused it: though the process is killed right after the commit,
+calls and sessions end. Listeners may hear one twice and must bear it.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from uuid import UUID
 
 import structlog
 from aiohttp import web
+
+from romantic.db import Connection
+from romantic.jobs import Job, Retry, add_job, enqueue, settled
 
 log = structlog.get_logger()
 
@@ -23,19 +29,37 @@ GONE = web.AppKey[list[OnGone]]("GONE")
 OnChanged = Callable[[web.Application, UUID, UUID | None], None]
 CHANGED = web.AppKey[list[OnChanged]]("CHANGED")
 
-TRIES = 4
+PARTED_JOB, GONE_JOB = "signal.parted", "signal.gone"
+#: Whoever announced something may wait this long for its consequences.
+PATIENCE_SECONDS = 3.0
+ATTEMPTS = 20
 
 
-async def announce_parted(app: web.Application, one: UUID, other: UUID) -> None:
-    """Call after the commit."""
-    for act in app[PARTED]:
-        await _insist(partial(act, app, one, other))
+def add_signals(app: web.Application, *, parted: list[OnParted], gone: list[OnGone]) -> None:
+    app[PARTED], app[GONE] = parted, gone
+    add_job(app, PARTED_JOB, _hear_parted, attempts=ATTEMPTS, backoff=0.1)
+    add_job(app, GONE_JOB, _hear_gone, attempts=ATTEMPTS, backoff=0.1)
 
 
-async def announce_gone(app: web.Application, user_id: UUID, reason: str) -> None:
-    """Call after the commit."""
-    for act in app[GONE]:
-        await _insist(partial(act, app, user_id, reason))
+async def announce_parted(conn: Connection, one: UUID, other: UUID) -> None:
+    """Needs the transaction of the block."""
+    payload = {"one": str(one), "other": str(other)}
+    await enqueue(conn, PARTED_JOB, payload, key=f"{one}:{other}")
+
+
+async def announce_gone(conn: Connection, user_id: UUID, reason: str) -> None:
+    """Needs the transaction that shuts the person out."""
+    await enqueue(conn, GONE_JOB, {"userId": str(user_id), "reason": reason}, key=str(user_id))
+
+
+async def heard_parted(app: web.Application, one: UUID, other: UUID) -> None:
+    """After the commit: wait for the consequences, but not for long. They come in any case."""
+    await settled(app, PARTED_JOB, f"{one}:{other}", within=PATIENCE_SECONDS)
+
+
+async def heard_gone(app: web.Application, user_id: UUID) -> None:
+    """As heard_parted."""
+    await settled(app, GONE_JOB, str(user_id), within=PATIENCE_SECONDS)
 
 
 def announce_changed(app: web.Application, *user_ids: UUID) -> None:
@@ -52,13 +76,24 @@ def announce_pair_changed(app: web.Application, one: UUID, other: UUID) -> None:
         note(app, other, one)
 
 
-async def _insist(act: Callable[[], Awaitable[None]]) -> None:
-    """What was announced is committed: a listener that fails must neither stop the next nor be forgotten."""
-    for attempt in range(1, TRIES + 1):
+async def _hear_parted(app: web.Application, job: Job) -> None:
+    one, other = UUID(job.payload["one"]), UUID(job.payload["other"])
+    await _tell_all(partial(act, app, one, other) for act in app[PARTED])
+
+
+async def _hear_gone(app: web.Application, job: Job) -> None:
+    user_id, reason = UUID(job.payload["userId"]), job.payload["reason"]
+    await _tell_all(partial(act, app, user_id, reason) for act in app[GONE])
+
+
+async def _tell_all(acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """A listener that fails must neither stop the next nor be forgotten."""
+    faults = []
+    for act in acts:
         try:
             await act()
-        except Exception:
-            log.exception("signal.failed", attempt=attempt)
-            await asyncio.sleep(0.1 * 2**attempt)
-        else:
-            return
+        except Exception as fault:
+            log.exception("signal.failed")
+            faults.append(type(fault).__name__)
+    if faults:
+        raise Retry(reason=", ".join(faults))

@@ -14,7 +14,7 @@ HOUSE = Path(__file__).parent.parent / "romantic"
 #: A room may import the rooms listed here, and nothing else of ours.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "signals": set(),
+    "signals": {"db", "jobs"},
     "background": set(),
     "metrics": set(),
     "settings": {"settings_rules"},

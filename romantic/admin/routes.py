@@ -38,7 +38,7 @@ from romantic.http.limits import ADMIN, OTP_VERIFY
 from romantic.http.request_id import REQUEST_ID
 from romantic.realtime import HUB, Event
 from romantic.settings import SETTINGS
-from romantic.signals import announce_gone
+from romantic.signals import announce_gone, heard_gone
 
 log = structlog.get_logger()
 sql = load_queries("admin")
@@ -49,6 +49,10 @@ STATISTICS = web.AppKey[dict[str, Any]]("STATISTICS")
 
 def _actor(request: web.Request) -> Actor:
     return Actor(request[STAFF].id, request[REQUEST_ID])
+
+
+#: Why sessions, sockets and calls end of somebody who was suspended or banned.
+SHUT_OUT = "banned"
 
 
 async def login(request: web.Request, *, phone_number: str, otp_code: str) -> web.Response:
@@ -95,8 +99,10 @@ async def decide(request: web.Request, *, report_id: UUID, **decision: Any) -> w
     app = request.app
     async with transaction(app) as conn:
         user_id = await service.decide(conn, _actor(request), report_id=report_id, **decision)
+        if user_id is not None:
+            await announce_gone(conn, user_id, SHUT_OUT)
     if user_id is not None:
-        await _shut_out(app, user_id)
+        await heard_gone(app, user_id)
     if decision["action"] == "warn":
         await _warn(app, report_id)
     _log(request, "report.decide", report_id)
@@ -109,11 +115,6 @@ async def _warn(app: web.Application, report_id: UUID) -> None:
     assert report is not None
     notice = {"type": "warning", "message": "A moderator has warned you. Please keep to the rules."}
     app[HUB].send(report["reported_user_id"], Event("notice", notice))
-
-
-async def _shut_out(app: web.Application, user_id: UUID) -> None:
-    """Sessions, sockets and calls of somebody who was suspended or banned end now."""
-    await announce_gone(app, user_id, "banned")
 
 
 async def suspend(request: web.Request, *, user_id: UUID, reason: str, days: int) -> web.Response:
@@ -135,8 +136,10 @@ async def _set_status(
         await service.set_status(
             conn, _actor(request), user_id=user_id, status=status, reason=reason, days=days
         )
+        if status != "active":
+            await announce_gone(conn, user_id, SHUT_OUT)
     if status != "active":
-        await _shut_out(request.app, user_id)
+        await heard_gone(request.app, user_id)
     _log(request, f"user.{status}", user_id)
     return ok({"userId": user_id, "status": status}, "User updated")
 

@@ -9,7 +9,7 @@ from romantic.db import connection, transaction
 from romantic.http import PRINCIPAL, delete, get, ok, signed_in
 from romantic.http.limits import AUTH, EXPORTS
 from romantic.settings import SETTINGS
-from romantic.signals import announce_gone
+from romantic.signals import announce_gone, heard_gone
 from romantic.users import service as users
 
 log = structlog.get_logger()
@@ -24,7 +24,8 @@ async def delete_account(request: web.Request, *, otp_code: str) -> web.Response
         )
     async with transaction(app) as conn:
         await users.delete_account(conn, user_id=principal.id)
-    await announce_gone(app, principal.id, "account_deleted")
+        await announce_gone(conn, principal.id, "account_deleted")
+    await heard_gone(app, principal.id)
     log.info("user.deleted", user_id=str(principal.id))
     return ok(message="Account deleted")
 

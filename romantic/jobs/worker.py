@@ -161,6 +161,8 @@ class Worker:
             if outcome == "dead":
                 log.error("job.dead", reason=reason, attempt=job.attempt)
             await self._tell(tell)
+            if outcome == "retry":
+                self.wake()  # to see when it is due
 
     async def _attempt(self, work: Work, job: Job, *, is_late: bool) -> tuple[str, str | None, "Tell"]:
         """Run the job: what came of it, why, and how to write it down."""

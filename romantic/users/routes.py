@@ -7,12 +7,12 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
-from romantic.db import connection
+from romantic.db import connection, transaction
 from romantic.http import PRINCIPAL, delete, get, ok, page_of, post, put, signed_in
 from romantic.http.limits import LIKES, READ, REPORTS
 from romantic.realtime import HUB, Event
 from romantic.realtime.events import timestamp
-from romantic.signals import announce_pair_changed, announce_parted
+from romantic.signals import announce_pair_changed, announce_parted, heard_parted
 from romantic.users import matching, safety, service
 from romantic.users.schemas import (
     DiscoverQuery,
@@ -128,9 +128,10 @@ async def unmatch(request: web.Request, *, user_id: UUID) -> web.Response:
 async def block(request: web.Request, *, target_user_id: UUID) -> web.Response:
     """Their call ends with the block; the other side is never told why."""
     me = request[PRINCIPAL].id
-    async with connection(request.app) as conn:
+    async with transaction(request.app) as conn:
         await safety.block(conn, user_id=me, target_user_id=target_user_id)
-    await announce_parted(request.app, me, target_user_id)
+        await announce_parted(conn, me, target_user_id)
+    await heard_parted(request.app, me, target_user_id)
     log.info("user.blocked", user_id=str(me), target_user_id=str(target_user_id))
     return ok(message="User blocked successfully")
 

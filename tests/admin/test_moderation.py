@@ -306,9 +306,8 @@ async def test_a_call_is_explained_coin_by_coin(make_staff, make_person):
 
 
 async def test_a_ban_ends_the_sessions_though_another_consequence_fails_at_first(
-    make_client, make_person, outside, sql
+    client, make_person, outside, sql
 ):
-    client = await make_client()
     failures = []
 
     async def fail(app, user_id, reason):
@@ -316,7 +315,7 @@ async def test_a_ban_ends_the_sessions_though_another_consequence_fails_at_first
         assert len(failures) > 2, "the database is away"
 
     client.app[GONE].insert(0, fail)
-    boss, ann = await make_person("Boss", at=client), await make_person("Ann", at=client)
+    boss, ann = await make_person("Boss"), await make_person("Ann")
     sql("UPDATE users SET role = 'moderator' WHERE id = %s", boss.id)
     _, answer = await step_up(boss, outside)
 

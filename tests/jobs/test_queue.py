@@ -127,8 +127,8 @@ async def test_failing_job_is_tried_again_until_its_attempts_are_used_up(open_sh
     assert [job.attempt for job in shop.runs] == [1, 2, 3]
 
 
-async def test_handler_says_when_it_wants_to_be_asked_again(open_shop, states):
-    shop = await open_shop(how={"backoff": 3600})
+async def test_handler_says_when_it_wants_to_be_asked_again_whatever_the_poll(open_shop, states):
+    shop = await open_shop(how={"backoff": 3600}, jobs_poll_seconds=3600)
 
     async def act(job):
         if job.attempt == 1:

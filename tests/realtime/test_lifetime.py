@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from romantic.db import transaction
 from romantic.realtime import HUB
 from romantic.signals import announce_gone
 from tests.calls.stage import Call, initiate, until
@@ -128,7 +129,8 @@ async def test_ban_ends_every_socket_of_the_person(client, make_person, connect,
     person = await make_person()
     phones = [await connect(person), await connect(await another_device(client, outside, person))]
 
-    await announce_gone(client.app, UUID(person.id), "banned")
+    async with transaction(client.app) as conn:
+        await announce_gone(conn, UUID(person.id), "banned")
 
     assert [await phone.expect("session-revoked") for phone in phones] == [{"reason": "banned"}] * 2
     assert [await phone.closed() for phone in phones] == [4403] * 2
