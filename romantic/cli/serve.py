@@ -80,11 +80,13 @@ def _place(settings: Settings) -> Settings:
     if port != settings.port and settings.port:
         print(f"Port {settings.port} is taken; using {port}.", flush=True)
     settings = replace(settings, port=port)
-    here = address(settings)
+    here, amazon = address(settings), settings.aws_endpoint_url
     return replace(
         settings,
         public_base_url=settings.public_base_url or here,
         whatsapp_api_base_url=settings.whatsapp_api_base_url or f"{here}/dev/whatsapp",
+        aws_endpoint_url_sns=settings.aws_endpoint_url_sns or amazon or f"{here}/dev/aws/sns",
+        aws_endpoint_url_ses=settings.aws_endpoint_url_ses or amazon or f"{here}/dev/aws/ses",
         stripe_api_base=settings.stripe_api_base or f"{here}/dev/stripe",
     )
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from romantic.dev.meta import tell_of, telling
+from romantic.dev.moods import bad_day
 from romantic.errors import Unauthorized
 from romantic.http import bearer_token
 from romantic.http.body import read_json
@@ -24,6 +26,8 @@ async def take_message(request: web.Request) -> web.Response:
     if bearer_token(request) != request.app[SETTINGS].whatsapp_access_token:
         raise Unauthorized
     message = await read_json(request)
+    if bad := await bad_day(request, "whatsapp"):
+        return bad
     code = message["template"]["components"][0]["parameters"][0]["text"]
     request.app[OUTBOX].append(
         {
@@ -35,6 +39,7 @@ async def take_message(request: web.Request) -> web.Response:
         }
     )
     wamid = f"wamid.{secrets.token_urlsafe(24)}"
+    tell_of(request.app, wamid, message["to"], message.get("biz_opaque_callback_data"))
     answer = {
         "messaging_product": "whatsapp",
         "contacts": [{"input": message["to"], "wa_id": message["to"]}],
@@ -55,6 +60,7 @@ async def show(_: web.Request) -> web.Response:
 
 def add_outbox(app: web.Application) -> None:
     app[OUTBOX] = deque(maxlen=KEPT)
+    app.cleanup_ctx.append(telling)
     app.router.add_post("/dev/whatsapp/{version}/{phone_number_id}/messages", take_message)
     app.router.add_get("/dev/outbox.json", list_messages)
     app.router.add_get("/dev/outbox", show)

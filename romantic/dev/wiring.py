@@ -2,7 +2,9 @@
 
 from aiohttp import web
 
+from romantic.dev.aws import add_aws
 from romantic.dev.demo import add_demo
+from romantic.dev.moods import add_moods
 from romantic.dev.outbox import add_outbox
 from romantic.dev.stripe import add_stripe
 from romantic.web import asset
@@ -13,7 +15,9 @@ async def serve_asset(request: web.Request) -> web.Response:
 
 
 def add_development(app: web.Application) -> None:
+    add_moods(app)
     add_outbox(app)
+    add_aws(app)
     add_demo(app)
     add_stripe(app)
     app.router.add_get("/web/{name}", serve_asset)

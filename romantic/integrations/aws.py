@@ -1,7 +1,9 @@
 """Clients of Amazon's services: made once per process, with our credentials, deadlines and endpoints."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 from romantic.integrations.breaker import Breaker
@@ -26,6 +28,39 @@ class AwsRefusal(Exception):
         self.reason = reason
         self.is_passing = is_passing
         self.after = after
+
+
+class LateClient:
+    """A client that is made when it is first asked for: not every process of a laptop sends anything."""
+
+    def __init__(self, make: Callable[[], AbstractAsyncContextManager[Any]]) -> None:
+        self._make = make
+        self._stack = AsyncExitStack()
+        self._making = asyncio.Lock()
+        self._client: Any = None
+
+    async def get(self) -> Any:
+        async with self._making:
+            if self._client is None:
+                self._client = await self._stack.enter_async_context(self._make())
+        return self._client
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+
+@asynccontextmanager
+async def late_client(
+    settings: Settings, service: str, endpoint: str, *, seconds: float
+) -> AsyncIterator[LateClient]:
+    """In production it is made at once: no request shall wait for it."""
+    late = LateClient(partial(aws_client, settings, service, endpoint, seconds=seconds))
+    if settings.romantic_env == "production":
+        await late.get()
+    try:
+        yield late
+    finally:
+        await late.close()
 
 
 @asynccontextmanager

@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiohttp import web
 
-from romantic.integrations.aws import asking, aws_client
+from romantic.integrations.aws import LateClient, asking, late_client
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS
 
@@ -16,7 +15,7 @@ DEADLINE_SECONDS = 10.0
 class Email:
     """One SES client (API version 2) and the address we write from."""
 
-    def __init__(self, client: Any, sender: str) -> None:
+    def __init__(self, client: LateClient, sender: str) -> None:
         self._client = client
         self._sender = sender
         self._breaker = Breaker()
@@ -27,9 +26,10 @@ class Email:
             "Subject": {"Data": subject, "Charset": "UTF-8"},
             "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
         }
+        client = await self._client.get()
         with asking(self._breaker):
             async with asyncio.timeout(DEADLINE_SECONDS):
-                answer = await self._client.send_email(
+                answer = await client.send_email(
                     FromEmailAddress=self._sender,
                     Destination={"ToAddresses": [address]},
                     Content={"Simple": simple},
@@ -48,6 +48,6 @@ async def email(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     endpoint = settings.aws_endpoint_url_ses
-    async with aws_client(settings, "sesv2", endpoint, seconds=DEADLINE_SECONDS) as client:
+    async with late_client(settings, "sesv2", endpoint, seconds=DEADLINE_SECONDS) as client:
         app[EMAIL] = Email(client, settings.ses_sender)
         yield

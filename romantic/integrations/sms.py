@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 from aiohttp import web
 
-from romantic.integrations.aws import asking, aws_client
+from romantic.integrations.aws import LateClient, asking, late_client
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
@@ -18,15 +17,16 @@ TRANSACTIONAL = {"AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "T
 class Sms:
     """One SNS client. A message is asked for once per call: SNS knows no key that would make two one."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: LateClient) -> None:
         self._client = client
         self._breaker = Breaker()
 
     async def send(self, phone_number: str, text: str) -> str:
         """The provider's message id; raises AwsRefusal."""
+        client = await self._client.get()
         with asking(self._breaker):
             async with asyncio.timeout(DEADLINE_SECONDS):
-                answer = await self._client.publish(
+                answer = await client.publish(
                     PhoneNumber=phone_number, Message=text, MessageAttributes=TRANSACTIONAL
                 )
             return str(answer["MessageId"])
@@ -47,6 +47,6 @@ async def sms(app: web.Application) -> AsyncIterator[None]:
         yield
         return
     endpoint = settings.aws_endpoint_url_sns
-    async with aws_client(settings, "sns", endpoint, seconds=DEADLINE_SECONDS) as client:
+    async with late_client(settings, "sns", endpoint, seconds=DEADLINE_SECONDS) as client:
         app[SMS] = Sms(client)
         yield

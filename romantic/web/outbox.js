@@ -16,11 +16,16 @@ async function show() {
   list.replaceChildren(...messages.map(card));
 }
 
-function card({ to, at, channel, code }) {
+function card({ to, at, channel, code, subject, text }) {
   const item = make("li", "card", "");
   const about = make("div", "", "");
   const when = make("span", "when quiet", `${channel}, ${new Date(at).toLocaleTimeString()}`);
   about.append(make("span", "to", to), when);
+  if (!code) {
+    about.append(make("strong", "", subject), make("p", "text", text));
+    item.append(about);
+    return item;
+  }
   const button = make("button", "", code);
   button.title = "Copy the code";
   button.dataset.testid = "code";
@@ -36,5 +41,20 @@ function make(name, className, text) {
   return Object.assign(document.createElement(name), { className, textContent: text });
 }
 
+async function showMoods(answer) {
+  if (!answer.ok) return;
+  const { moods, choices } = (await answer.json()).data;
+  document.getElementById("moods").replaceChildren(...Object.entries(moods).map(([provider, mood]) => {
+    const label = make("label", "", provider);
+    const select = make("select", "", "");
+    select.append(...choices.map((choice) => new Option(choice, choice, false, choice === mood)));
+    select.dataset.testid = `mood-${provider}`;
+    select.addEventListener("change", () => fetch(`/dev/moods/${provider}/${select.value}`, { method: "PUT" }));
+    label.append(select);
+    return label;
+  }));
+}
+
+fetch("/dev/moods.json").then(showMoods);
 show();
 setInterval(show, ASK_MS);
