@@ -25,6 +25,7 @@ from romantic.http.uploads import UPLOADS_HELD, Uploads
 from romantic.integrations.admob import admob
 from romantic.integrations.email import email
 from romantic.integrations.sms import sms
+from romantic.integrations.sns_events import sns_notes
 from romantic.integrations.storage import storage
 from romantic.integrations.stripe_payments import payments
 from romantic.integrations.whatsapp import whatsapp
@@ -55,6 +56,7 @@ from romantic.users import routes as users
 from romantic.users.photos import PHOTO_ROUTES, photo_sweeper
 from romantic.users.watching import add_watching, hide, look_again
 from romantic.webhooks import routes as webhooks
+from romantic.webhooks import sms as sms_webhooks
 from romantic.webhooks import whatsapp as whatsapp_webhooks
 from romantic.webhooks.statuses import add_statuses
 
@@ -71,6 +73,7 @@ ROUTES = (
     *ads_routes.ROUTES,
     *webhooks.ROUTES,
     *whatsapp_webhooks.ROUTES,
+    *sms_webhooks.ROUTES,
     *messages.ROUTES,
     *MEDIA_ROUTES,
     *calls.ROUTES,
@@ -97,7 +100,7 @@ def create_app(settings: Settings) -> web.Application:
     app[UPLOADS_HELD] = Uploads()
     # First, so that it closes last: operators want to watch the end as well.
     app.cleanup_ctx.append(ops_listener)
-    app.cleanup_ctx.extend((database, whatsapp, sms, email, payments, admob, storage, images))
+    app.cleanup_ctx.extend((database, whatsapp, sms, sns_notes, email, payments, admob, storage, images))
     add_bus(app)
     hub = add_hub(app)
     add_sessions(app).on_change(hub.end_session)

@@ -30,6 +30,8 @@ SIGNED_WITH = (
 )
 #: What leaves the house with a secret, or comes in as proof, travels encrypted.
 ENCRYPTED = ("whatsapp_api_base_url", "stripe_api_base", "admob_keys_url")
+#: The same, where there is one: without, Amazon's own are.
+ENCRYPTED_IF_SET = ("aws_endpoint_url_sns", "aws_endpoint_url_ses")
 
 _TEST_NUMBER = re.compile(r"(?P<number>\+[1-9]\d{7,14})=(?P<code>\d{6})@(?P<day>\d{4}-\d\d-\d\d)", re.ASCII)
 
@@ -65,6 +67,10 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together": has_half_a_key,
         "JOBS_CONCURRENCY must be at least 1": values["jobs_concurrency"] < 1,
         "JOBS_POLL_SECONDS must be more than 0": values["jobs_poll_seconds"] <= 0,
+        "SES_SENDER must be an address": bool(values["ses_sender"])
+        and not re.fullmatch(r"[^@\s]+@[^@\s]+|[^<>]+ <[^@\s]+@[^@\s]+>", values["ses_sender"]),
+        "SMS_STATUS_TOPIC_ARN must begin with arn:": bool(values["sms_status_topic_arn"])
+        and not values["sms_status_topic_arn"].startswith("arn:"),
         "AD_DAILY_CAP must be at least 1": values["ad_daily_cap"] < 1,
         "STRIPE_CURRENCY must be three small letters": not re.fullmatch(
             "[a-z]{3}", values["stripe_currency"]
@@ -106,7 +112,9 @@ def not_for_production(values: dict[str, Any]) -> list[str]:
     if any("*" in origin for origin in values["cors_origins"]):
         faults.append("CORS_ORIGINS must name its origins, not *")
     faults += [
-        f"{name.upper()} must be https" for name in ENCRYPTED if urlsplit(values[name]).scheme != "https"
+        f"{name.upper()} must be https"
+        for name in (*ENCRYPTED, *(name for name in ENCRYPTED_IF_SET if values[name]))
+        if urlsplit(values[name]).scheme != "https"
     ]
     for name in SIGNED_WITH:
         if any(secret.strip().startswith(KNOWN_TO_ALL) for secret in values[name].split(",")):

@@ -1,4 +1,4 @@
-"""SNS and SES as their APIs answer, with bad days; moto proves elsewhere that the real protocol is spoken."""
+"""SNS, SES and a bucket of S3 as their APIs answer, with bad days; moto proves elsewhere that the real protocol is spoken."""
 
 import asyncio
 import itertools
@@ -21,6 +21,7 @@ class AwsServer:
     def forget(self) -> None:
         self.texts: list[dict[str, str]] = []
         self.mails: list[dict[str, Any]] = []
+        self.files: dict[str, bytes] = {}
         self.asked = 0
         self.mood = "ok"
 
@@ -37,9 +38,10 @@ class AwsServer:
         }
 
     async def start(self) -> None:
-        app = web.Application()
+        app = web.Application(client_max_size=20 * 1024 * 1024)
         app.router.add_post("/", self._publish)
         app.router.add_post("/v2/email/outbound-emails", self._send_email)
+        app.router.add_put("/{bucket}/{key:.+}", self._put)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -71,6 +73,13 @@ class AwsServer:
             return web.Response(text="{}" if code else "<html>busy", status=status, headers=headers)
         self.mails.append(await request.json())
         return web.json_response({"MessageId": f"mail-{next(self._ids)}"})
+
+    async def _put(self, request: web.Request) -> web.Response:
+        bad = await self._bad_day()
+        if bad is not None:
+            return web.Response(status=bad[0], text=f"<Error><Code>{bad[1]}</Code></Error>")
+        self.files[request.match_info["key"]] = await request.read()
+        return web.Response(headers={"ETag": '"x"'})
 
     async def _bad_day(self) -> tuple[int, str] | None:
         self.asked += 1

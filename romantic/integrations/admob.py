@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 KEYS_SECONDS = 86_400.0
 REFETCH_SECONDS = 60.0
+#: After a fetch that failed: Google's callbacks are repeated, and its keys may be back.
+RETRY_SECONDS = 3.0
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 LARGEST_ANSWER = 256 * 1024
 
@@ -43,7 +45,7 @@ class KeysUnavailable(Exception):
 
 
 class AdMob:
-    """The verifier keys, kept for a day; an unknown key id fetches them anew, at most once a minute."""
+    """The verifier keys, kept for a day; an unknown key id fetches them anew, once a minute at most."""
 
     def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
         self._url = settings.admob_keys_url
@@ -51,6 +53,7 @@ class AdMob:
         self._keys: Keys = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
+        self._rest = REFETCH_SECONDS
         self._fetching = asyncio.Lock()
 
     async def verify(self, query: str) -> str:
@@ -72,7 +75,7 @@ class AdMob:
         async with self._fetching:
             now = monotonic()
             is_missing = self._is_old(now) or key_id not in self._keys
-            if is_missing and now - self._tried_at >= REFETCH_SECONDS:
+            if is_missing and now - self._tried_at >= self._rest:
                 self._tried_at = now
                 await self._fetch()
         if self._is_old(monotonic()):
@@ -91,7 +94,9 @@ class AdMob:
                 answer.raise_for_status()
                 body = await _read(answer)
             self._keys, self._fetched_at = _keys(orjson.loads(body)), monotonic()
+            self._rest = REFETCH_SECONDS
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            self._rest = RETRY_SECONDS
             log.warning("admob.keys_unavailable", reason=type(error).__name__)
 
 

@@ -1,0 +1,145 @@
+"""One provider is down: what is refused, what goes on, and that it heals within five seconds by itself.
+
+What is particular to codes is in tests/auth/test_delivery.py.
+"""
+
+import asyncio
+import time
+
+import pytest
+
+from romantic.integrations.aws import AwsRefusal
+from romantic.integrations.email import EMAIL
+from tests.coins.shop import PURCHASE, Shop
+from tests.conftest import new_number
+from tests.users.test_photos import PHOTO
+from tests.users.test_photos import send as send_photo
+
+HEALING_SECONDS = 5.0
+
+
+async def heals(attempt):
+    """Try as a client would until it works; the provider has just come back."""
+    deadline = time.monotonic() + HEALING_SECONDS
+    while not await attempt():
+        assert time.monotonic() < deadline, "it did not heal in time"
+        await asyncio.sleep(0.2)
+
+
+async def ask_code(client, number=None):
+    response = await client.post("/api/auth/send-otp", json={"phoneNumber": number or new_number()})
+    return response.status
+
+
+@pytest.fixture
+async def client(make_client, outside):
+    """Everything that can be sent, and files in a bucket."""
+    bucket = {"storage": "s3", "s3_bucket": "photos", "aws_endpoint_url_s3": outside.aws.url}
+    return await make_client(**outside.aws.settings, **bucket, ads_trust_mode="ssv", ad_min_gap=0)
+
+
+async def test_whatsapp_and_sms_down_close_the_door_for_new_codes_only(client, make_person, outside):
+    person = await make_person()
+    outside.mood, outside.aws.mood = "broken", "refused"
+
+    refused = await ask_code(client)
+    profile = await person.get("/api/auth/profile")
+    renewed = await person.post("/api/auth/refresh", {"refreshToken": person.refresh_token})
+    outside.mood = outside.aws.mood = "ok"
+
+    assert (refused, profile.status, renewed.status) == (503, 200, 200)
+
+    async def sends():
+        return await ask_code(client) == 200 and bool(outside.messages)
+
+    await heals(sends)
+
+
+@pytest.mark.parametrize("mood", ["busy", "broken", "refused"])
+async def test_storage_down_refuses_uploads_and_nothing_else(client, make_person, outside, sql, mood):
+    ann, ben = await make_person("Ann"), await make_person("Ben")
+    outside.aws.mood = mood
+
+    refused = await send_photo(ann, PHOTO)
+    said = await ann.post(
+        "/api/messages/send", {"receiverId": ben.id, "messageText": "Hi", "messageType": "text"}
+    )
+    kept = sql("SELECT count(*) FROM users WHERE profile_image_key IS NOT NULL")
+    outside.aws.mood = "ok"
+
+    assert (refused.status, said.status, kept) == (503, 200, [(0,)])
+    assert refused.headers["Retry-After"]
+    assert await ann.balance() == 45  # the message, not the photo
+    assert (await send_photo(ann, PHOTO)).status == 200
+
+
+async def test_stripe_down_refuses_purchases_while_coins_are_spent_and_its_news_taken(
+    client, make_person, outside, sql
+):
+    shop, person, ben = Shop(client, outside.stripe, sql), await make_person(), await make_person("Ben")
+    bought = await shop.open(person)
+    intent = outside.stripe.settle(bought["paymentIntent"])
+    outside.stripe.mood = "down"
+
+    body = {"packageId": shop.add_package("More"), "paymentMethod": "stripe"}
+    refused = await person.post(PURCHASE, body)
+    said = await person.post(
+        "/api/messages/send", {"receiverId": ben.id, "messageText": "Hi", "messageType": "text"}
+    )
+    told = await shop.tell("payment_intent.succeeded", intent)
+    outside.stripe.mood = "ok"
+
+    assert (refused.status, said.status, told) == (503, 200, 200)
+    assert await person.balance() == 50 - 5 + 100
+    assert (await person.post(PURCHASE, body)).status == 200
+
+
+async def test_keys_of_ads_away_let_google_come_again_and_heal(client, make_person, outside):
+    person = await make_person()
+    nonce = (await (await person.post("/api/coins/ad-session")).json())["data"]["nonce"]
+    query = outside.admob.query(nonce, transaction_id="t1")
+    outside.admob.is_down = True
+
+    async def call():
+        return (await client.get(f"/api/webhooks/admob?{query}")).status
+
+    refused = await call()
+    outside.admob.is_down = False
+
+    async def pays():
+        return await call() == 200
+
+    await heals(pays)
+    assert refused == 503
+    assert await person.balance() == 55
+
+
+async def test_keys_of_ads_that_are_known_outlive_their_server(client, make_person, outside):
+    person = await make_person()
+    nonces = [(await (await person.post("/api/coins/ad-session")).json())["data"]["nonce"] for _ in "ab"]
+    first, second = (outside.admob.query(nonce, transaction_id=nonce) for nonce in nonces)
+    taken = [(await client.get(f"/api/webhooks/admob?{first}")).status]
+    outside.admob.is_down = True
+
+    taken.append((await client.get(f"/api/webhooks/admob?{second}")).status)
+
+    assert taken == [200, 200]
+
+
+async def test_mail_provider_that_is_back_is_used_again(client, outside):
+    mail = client.app[EMAIL]
+
+    async def sends():
+        try:
+            await mail.send("ann@example.com", subject="Hi", text="…")
+        except AwsRefusal:
+            return False
+        return True
+
+    outside.aws.mood = "broken"
+    assert [await sends() for _ in range(4)] == [False] * 4
+    asked = outside.aws.asked
+    outside.aws.mood = "ok"
+
+    await heals(sends)
+    assert asked == 3  # the fourth was not even asked
