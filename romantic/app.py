@@ -36,6 +36,7 @@ from romantic.messages import events as message_events
 from romantic.messages import routes as messages
 from romantic.messages.media import MEDIA_ROUTES, media_sweeper
 from romantic.ops.listener import ops_listener
+from romantic.preferences import email as email_preferences
 from romantic.preferences import routes as preferences
 from romantic.probe import events as probe_events
 from romantic.probe import routes as probe
@@ -68,6 +69,7 @@ ROUTES = (
     *PHOTO_ROUTES,
     *super_lover.ROUTES,
     *preferences.ROUTES,
+    *email_preferences.ROUTES,
     *coins.ROUTES,
     *purchase_routes.ROUTES,
     *ads_routes.ROUTES,
@@ -108,6 +110,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CHANGED] = changed
     add_delivery(app)
     add_statuses(app)
+    email_preferences.add_email(app)
     add_presence(app)
     who_is_online.add_presence(app)
     add_watching(app)

@@ -38,6 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": {"auth", "coins", "db", "errors", "http", "integrations", "jobs", "settings"},
     "super_lover": {"coins", "db", "errors", "http", "jobs", "realtime", "settings", "signals"},
     "preferences": {"db", "http", "jobs", "signals"},
+    "super_lover": {"coins", "db", "errors", "http", "jobs", "realtime", "settings"},
+    "preferences": {"auth", "db", "errors", "http", "integrations", "jobs", "settings"},
     "messages": {"coins", "db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "users"},
     "probe": {"db", "errors", "http", "logs", "realtime", "rtc", "settings"},
     "calls": {"coins", "db", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings", "signals"},

@@ -17,12 +17,16 @@ from romantic.coins.errors import PackageNotFound, PurchaseNotFound
 from romantic.db import Connection, Row, load_queries
 from romantic.errors import RateLimited
 from romantic.integrations.stripe_payments import Intent, minor_units
+from romantic.jobs import enqueue
 
 log = structlog.get_logger()
 sql = load_queries("purchases")
 
 MOST_OPEN = 5
 OPEN_SECONDS = 3600
+
+#: A receipt that could not be sent for so long is not wanted any more.
+RECEIPT_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,9 @@ async def _credit(conn: Connection, purchase: Row, intent: Intent) -> Effect:
         reference_id=purchase["id"],
         metadata={"price": float(price), "currency": purchase["currency"]},
     )
+    facts = {"coins": purchase["coins"], "price": str(price), "currency": purchase["currency"]}
+    who = {"purchaseId": str(purchase["id"]), "userId": str(purchase["user_id"])}
+    await enqueue(conn, "email.receipt", who | facts, key=str(purchase["id"]), expires_in=RECEIPT_SECONDS)
     return await _settle(conn, purchase, outcome="paid", cause="paid")
 
 

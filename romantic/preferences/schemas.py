@@ -62,6 +62,16 @@ class PreferencesBody(Schema):
         }
 
 
+class EmailBody(Schema):
+    """An address as RFC 5321 bounds it, and in ASCII: what follows is proven by the code it is sent."""
+
+    email = fields.Email(required=True, validate=(validate.Length(max=254), validate.Regexp(r"[!-~]+\Z")))
+
+
+class EmailCodeBody(Schema):
+    code = fields.Str(required=True, validate=validate.Regexp(r"[0-9]{6}\Z", error="Six digits."))
+
+
 def preferences_view(row: Row) -> dict[str, Any]:
     return {
         "notifications": {

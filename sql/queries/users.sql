@@ -410,13 +410,17 @@ WHERE id = %(user_id)s AND status <> 'deleted'
 RETURNING id;
 
 -- name: delete_ties
--- Likes, passes, blocks, matches and visits of somebody who is gone.
+-- Likes, passes, blocks, matches, visits and the e-mail address of somebody who is gone.
 WITH interactions AS (
     DELETE FROM user_interactions WHERE user_id = %(user_id)s OR target_user_id = %(user_id)s
 ),
 
 views AS (
     DELETE FROM profile_views WHERE viewer_id = %(user_id)s OR viewed_id = %(user_id)s
+),
+
+mail AS (
+    UPDATE user_preferences SET email_address = NULL, email_verified_at = NULL WHERE user_id = %(user_id)s
 )
 
 DELETE FROM matches WHERE user_low = %(user_id)s OR user_high = %(user_id)s;
@@ -428,7 +432,7 @@ SELECT jsonb_build_object(
         SELECT to_jsonb(person) - 'phone_hash' FROM users AS person WHERE person.id = %(user_id)s
     ),
     'preferences', (
-        SELECT to_jsonb(prefs) - 'id' - 'user_id' FROM user_preferences AS prefs WHERE prefs.user_id = %(user_id)s
+        SELECT to_jsonb(prefs) - 'id' - 'user_id' - 'email_proof_id' FROM user_preferences AS prefs WHERE prefs.user_id = %(user_id)s
     ),
     'sessions', (
         SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'refresh_counter'), '[]')
