@@ -83,6 +83,7 @@ async def take_statuses(conn: Connection, statuses: list[dict[str, str | None]],
     if rows:
         moved = await conn.all(sql.advance, statuses=[status["status"] for status in statuses], **told)
         for row in moved:
+            log.info("otp.status", channel=row["delivery_method"], status=row["delivery_status"])
             if has_sms and row["delivery_status"] == "failed" and row["delivery_method"] == "whatsapp":
                 await _fall_back(conn, row["id"])
     known = {str(row[name]) for row in rows for name in ("id", "whatsapp_message_id", "sms_message_id")}

@@ -48,6 +48,7 @@ def variables(postgres: str, valkey: str, tmp_path_factory: pytest.TempPathFacto
         "DRAIN_SECONDS": "0",
         "RTC_UDP_HOST": "127.0.0.1",
         "STORAGE": "disk",
+        "SMS_PROVIDER": "off",  # without credentials its client would ask the machine's cloud for some
         "MEDIA_DIR": str(tmp_path_factory.mktemp("media")),
     }
 
