@@ -1,7 +1,7 @@
 """What REST, sockets and sweepers all do with a call: one transaction, and then the phones are told."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import monotonic
@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from romantic.calls import news, service
-from romantic.calls.errors import CallNotFound, InvalidCallState
+from romantic.calls.errors import CallNotFound, CallUnlikely, InvalidCallState
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.service import Ending
 from romantic.calls.summary import log_summary
@@ -20,6 +20,8 @@ from romantic.coins import service as coins
 from romantic.coins.news import tell_entry
 from romantic.db import Connection, Row, connection, transaction
 from romantic.errors import RomanticError, UserUnavailable
+from romantic.probe import service as probe
+from romantic.probe.service import Whereabouts
 from romantic.realtime import HUB, NODE, Event, Kind
 from romantic.rtc import ice_servers
 from romantic.settings import SETTINGS
@@ -62,12 +64,20 @@ def _by_evidence(app: web.Application, *users: UUID) -> bool:
     return meter != "wallclock"
 
 
-async def initiate(app: web.Application, *, caller_id: UUID, receiver_id: UUID, call_type: str) -> Row:
-    """Charge the caller and ring every device of the receiver."""
+async def initiate(
+    app: web.Application, *, caller_id: UUID, receiver_id: UUID, call_type: str, address: str
+) -> Row:
+    """Charge the caller and ring every device of the receiver; `address` is where the caller calls from.
+
+    The row also says what the probes of both forecast (`connectivity`), looked up before coins move.
+    """
     settings, hub = app[SETTINGS], app[HUB]
     if settings.call_require_reachable and not hub.is_online(receiver_id):
         raise UserUnavailable
     async with connection(app) as conn:
+        connectivity = await _forecast(app, conn, caller_id, receiver_id, address)
+        if connectivity == "unlikely" and settings.refuse_unlikely_calls:
+            raise CallUnlikely(connectivity=connectivity)
         call = await service.initiate(
             conn,
             settings,
@@ -80,7 +90,22 @@ async def initiate(app: web.Application, *, caller_id: UUID, receiver_id: UUID, 
     announce_changed(app, caller_id, receiver_id)
     news.tell_incoming(app, call)
     news.tell_charge(app, call)
-    return call
+    return call | {"connectivity": connectivity}
+
+
+async def _forecast(
+    app: web.Application, conn: Connection, caller_id: UUID, receiver_id: UUID, address: str
+) -> str | None:
+    """Whether the two reach each other, from where the caller is and where the receiver's phones are."""
+    settings, phones = app[SETTINGS], app[HUB].sockets_of(receiver_id)
+
+    def known(places: Iterable[str]) -> list[str]:
+        return sorted({probe.network_id(place, pepper=settings.otp_pepper) for place in places})
+
+    caller = Whereabouts(caller_id, known([address]))
+    receiver = Whereabouts(receiver_id, known(phone.address for phone in phones) or None)
+    has_relay = any("credential" in server for server in servers_for(app, caller_id))
+    return await probe.forecast_pair(conn, caller, receiver, has_relay=has_relay)
 
 
 async def ring(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:

@@ -35,6 +35,14 @@ class InvalidCallState(RomanticError):
     message = "The call has moved on."
 
 
+class CallUnlikely(RomanticError):
+    """By the probes of both, the call needs a relay, and there is none; nothing was charged."""
+
+    status = HTTPStatus.CONFLICT
+    code = "CALL_UNLIKELY"
+    message = "Your two networks will not reach each other. Try another Wi-Fi or mobile data."
+
+
 class UserBusy(RomanticError):
     """One of the two is in a live call."""
 

@@ -20,7 +20,7 @@ from romantic.calls.schemas import (
 from romantic.calls.service import Ending
 from romantic.db import connection
 from romantic.errors import InvalidInput
-from romantic.http import PRINCIPAL, get, ok, page_of, person_or_robot, post
+from romantic.http import PRINCIPAL, client_ip, get, ok, page_of, person_or_robot, post
 from romantic.http.limits import CALLS, SIGNALING
 from romantic.settings import SETTINGS
 
@@ -30,7 +30,11 @@ LARGEST_CLAIM = 2**31 - 1
 async def initiate(request: web.Request, *, receiver_id: UUID, call_type: str) -> web.Response:
     settings, user_id = request.app[SETTINGS], request[PRINCIPAL].id
     call = await conduct.initiate(
-        request.app, caller_id=user_id, receiver_id=receiver_id, call_type=call_type
+        request.app,
+        caller_id=user_id,
+        receiver_id=receiver_id,
+        call_type=call_type,
+        address=client_ip(request),
     )
     data = {
         "callId": call["id"],
@@ -42,6 +46,7 @@ async def initiate(request: web.Request, *, receiver_id: UUID, call_type: str) -
         "maxSeconds": round(call["max_seconds"]),
         "ringSecondsLeft": round(call["ring_seconds_left"]),
         "iceServers": servers_for(request.app, user_id),
+        "connectivity": call["connectivity"],
     }
     return ok(data, "Call initiated successfully")
 

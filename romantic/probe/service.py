@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,14 @@ sql = load_queries("probe")
 
 #: A probe that has not ended by then has lost its process.
 LIFE_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A person and the ids of the networks they are on now; None: wherever they were last."""
+
+    user_id: UUID
+    networks: list[str] | None
 
 
 def network_id(address: str, *, pepper: str) -> str:
@@ -77,18 +86,22 @@ async def get(conn: Connection, *, probe_id: UUID, user_id: UUID) -> Row:
 
 
 async def get_latest(conn: Connection, *, user_id: UUID) -> Row | None:
-    return await conn.one(sql.find_latest, user_id=user_id, network_id=None)
+    return await conn.one(sql.find_latest, user_id=user_id)
 
 
 async def forecast_pair(
-    conn: Connection, one: tuple[UUID, str | None], other: tuple[UUID, str | None], *, has_relay: bool
+    conn: Connection, one: Whereabouts, other: Whereabouts, *, has_relay: bool
 ) -> Connectivity | None:
-    """Whether two people (id, network id or None for wherever they were last) reach each other."""
-    found = [
-        await conn.one(sql.find_latest, user_id=user_id, network_id=network)
-        for user_id, network in (one, other)
-    ]
-    return forecast(found[0], found[1], has_relay=has_relay)
+    """Whether two people reach each other; None where nobody knows, or they may not meet at all."""
+    rows = await conn.all(
+        sql.find_pair,
+        one_id=one.user_id,
+        one_networks=one.networks,
+        other_id=other.user_id,
+        other_networks=other.networks,
+    )
+    found = {row["side"]: row for row in rows}
+    return forecast(found.get("one"), found.get("other"), has_relay=has_relay)
 
 
 def empty_result(advice: str) -> dict[str, Any]:

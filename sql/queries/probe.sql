@@ -40,7 +40,7 @@ FROM probe_results
 WHERE id = %(probe_id)s AND user_id = %(user_id)s AND created_at > now() - interval '24 hours';
 
 -- name: find_latest
--- The newest result of a person, on one network or on any.
+-- The newest result of a person.
 SELECT
     id,
     network_id,
@@ -51,11 +51,37 @@ SELECT
 FROM probe_results
 WHERE
     user_id = %(user_id)s
-    AND (%(network_id)s::text IS NULL OR network_id = %(network_id)s)
     AND verdict IS NOT NULL
     AND created_at > now() - interval '24 hours'
 ORDER BY created_at DESC
 LIMIT 1;
+
+-- name: find_pair
+-- The newest result that told something, for each of two people on the networks they are on now (null: on any).
+-- People who may not meet learn nothing of each other.
+SELECT
+    person.side,
+    latest.verdict,
+    latest.nat_mapping
+FROM (
+    VALUES
+    ('one', %(one_id)s::uuid, %(one_networks)s::text[]),
+    ('other', %(other_id)s::uuid, %(other_networks)s::text[])
+) AS person (side, user_id, networks)
+CROSS JOIN LATERAL (
+    SELECT
+        verdict,
+        nat_mapping
+    FROM probe_results
+    WHERE
+        user_id = person.user_id
+        AND (person.networks IS NULL OR network_id = ANY(person.networks))
+        AND verdict <> 'inconclusive'
+        AND created_at > now() - interval '24 hours'
+    ORDER BY created_at DESC
+    LIMIT 1
+) AS latest
+WHERE can_interact(%(one_id)s, %(other_id)s);
 
 -- name: delete_old_probes
 DELETE FROM probe_results WHERE created_at < now() - interval '24 hours';
