@@ -24,6 +24,7 @@ from romantic.probe import service as probe
 from romantic.probe.service import Whereabouts
 from romantic.realtime import HUB, NODE, Event, Kind
 from romantic.rtc import ice_servers
+from romantic.rtc.beats import quality_of
 from romantic.settings import SETTINGS
 from romantic.signals import announce_changed
 
@@ -207,24 +208,51 @@ async def bury(app: web.Application, *, call_id: UUID) -> None:
 
 async def _finish(app: web.Application, conn: Connection, call: Row, ending: Ending) -> None:
     if call["status"] == "answered":
+        await _conclude_quality(conn, app[LIVE].get(call["id"]))
         await service.end_answered(conn, app[SETTINGS], call, _measured(ending, app[LIVE].get(call["id"])))
     else:
         await _end_unanswered(conn, call, ending)
+
+
+async def _conclude_quality(conn: Connection, live: LiveCall | None) -> None:
+    """The last samples, in the transaction that ends the call: its score is drawn from what is stored."""
+    if live is not None:
+        live.monitor.conclude(at=monotonic())
+        await write_quality(conn, live)
+
+
+async def write_quality(conn: Connection, live: LiveCall) -> None:
+    """Write what is known of the paths since the last time; what cannot be written waits for the next."""
+    samples = live.monitor.quality.take()
+    try:
+        await service.add_quality_samples(conn, samples, call_id=live.id, now=monotonic())
+    except BaseException:
+        live.monitor.quality.put_back(samples)
+        raise
+
+
+async def take_sample(app: web.Application, live: LiveCall, user_id: UUID, sample: dict[str, Any]) -> None:
+    """A client's view of its leg to the other person: quality, never money. What cannot be is not read."""
+    at, monitor = monotonic(), live.monitor
+    monitor.hear(user_id, quality_of(sample) or {}, at=at)
+    is_connected = sample.get("iceConnectionState") in ("connected", "completed")
+    monitor.p2p_claimed = monitor.p2p_claimed or is_connected or sample.get("connected") is True
+    # Nobody ticks a call by the wall clock; with evidence the meter's loop looks, tells and writes.
+    if live.answered and live.metered_by == "wallclock" and monitor.look(user_id, at=at):
+        async with connection(app) as conn:
+            await write_quality(conn, live)
 
 
 def _measured(ending: Ending, live: LiveCall | None) -> Ending:
     """The ending with what this process's meter and monitor know."""
     if live is None or live.metered_by == "wallclock":
         return ending
-    scores = [leg.summary()["mos"] for leg in live.monitor.legs.values()]
-    known = [score for score in scores if score is not None]
     return replace(
         ending,
         seconds=None if live.meter.started_at is None else live.meter.billable(at=monotonic()),
         p2p_claimed=live.monitor.p2p_claimed,
         evidence_level=live.evidence_level,
         gaps=live.meter.gaps,
-        quality_score=round(sum(known) / len(known), 2) if known else None,
     )
 
 

@@ -12,7 +12,8 @@ from aiohttp import web
 
 from romantic.calls.evidence import MeterRules
 from romantic.calls.meter import Change, Meter, Snapshot
-from romantic.calls.monitor import Monitor, Quality
+from romantic.calls.monitor import Monitor
+from romantic.calls.quality import Quality
 from romantic.calls.room import Room
 from romantic.db import Row
 from romantic.realtime import Event, Hub, Kind

@@ -161,6 +161,7 @@ class Metering:
                 receiver_seconds_ago=self._silence(live, live.receiver_id, at),
                 rejoin_seconds=self._settings.call_rejoin_seconds,
             )
+            await conduct.write_quality(conn, live)
 
     @staticmethod
     def _silence(live: LiveCall, party: UUID, at: float) -> float | None:

@@ -1,8 +1,8 @@
 """The server's seat in a room: it hears what phones are told, answers monitor-offer, and keeps the meter."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -11,28 +11,12 @@ import structlog
 
 from romantic.calls.evidence import Via
 from romantic.calls.meter import Change, Meter
+from romantic.calls.quality import Quality, QualityLog
 from romantic.realtime import Event
-from romantic.rtc import Beat, Beats, MonitorBusy, MonitorPeer, Peers, State, estimated_mos, level
-from romantic.rtc.quality import Level, one_way
+from romantic.rtc import Beat, Beats, MonitorBusy, MonitorPeer, Peers, State, estimated_mos
+from romantic.rtc.quality import one_way
 
 log = structlog.get_logger()
-
-
-QUALITY_SECONDS = 5.0  # how often a path is judged
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What the beats of one party measured: milliseconds, percent, estimated MOS."""
-
-    rtt_ms: float
-    jitter_ms: float
-    loss_pct: float
-    mos: float
-
-    @property
-    def level(self) -> Level:
-        return level(self.mos)
 
 
 class Leg:
@@ -43,8 +27,7 @@ class Leg:
         self.beats: Beats | None = None  # over the socket
         self.pair: str | None = None  # of the party's peer-to-peer leg, in its own words
         self.reconnects = 0
-        self.ping_at = self.judge_at = 0.0
-        self.level: Level | None = None  # as it was last told
+        self.ping_at = 0.0
 
     def quality(self) -> Quality | None:
         """Of the transport in use, or of the one before where this one has measured nothing yet."""
@@ -85,9 +68,9 @@ class Monitor:
         self.legs = {party: Leg() for party in parties}
         self.p2p_claimed = False
         self.offered = False
+        self.quality = QualityLog(parties, tell=judge)
         self._interval = interval
         self._ping = ping
-        self._judge = judge
 
     def send(self, event: Event) -> None:
         """What the room tells its participants."""
@@ -132,34 +115,43 @@ class Monitor:
         if beat is not None:
             self._beat(user_id, beat, via="ws")
 
+    def hear(self, user_id: UUID, view: Mapping[str, Any], *, at: float) -> None:
+        """What a party says of its leg to the other, in numbers that can be: quality, never evidence."""
+        leg = self.legs[user_id]
+        leg.pair = view.get("pair", leg.pair)
+        self.quality.hear(user_id, view, at=at)
+
+    def look(self, user_id: UUID, *, at: float) -> bool:
+        """Judge a party's path if that is due; whether it was."""
+        if not self.quality.is_due(user_id, at=at):
+            return False
+        leg = self.legs[user_id]
+        self.quality.judge(user_id, leg.quality(), pair=leg.pair, at=at)
+        return True
+
+    def conclude(self, *, at: float) -> None:
+        """The call is about to end: a party nobody has looked at yet is looked at, for the record."""
+        for user_id, leg in self.legs.items():
+            if self.quality.is_empty(user_id):
+                self.quality.judge(user_id, leg.quality(), pair=leg.pair, at=at, tell=False)
+
     def tick(self, at: float) -> list[Change]:
         """Judge the evidence so far, and ping the parties whose beats come over the socket."""
         for user_id, leg in self.legs.items():
             if leg.beats is not None and at >= leg.ping_at:
                 leg.ping_at = at + self._interval
                 self._ping(user_id, leg.beats.ping(at))
-            if at >= leg.judge_at:
-                self._judge_leg(user_id, leg, at)
+            self.look(user_id, at=at)
         return self.meter.tick(at=at)
 
     async def close(self) -> None:
         peers = [leg.peer for leg in self.legs.values() if leg.peer is not None]
         await asyncio.gather(*(peer.close() for peer in peers))
 
-    def _judge_leg(self, user_id: UUID, leg: Leg, at: float) -> None:
-        quality = leg.quality()
-        if quality is None:
-            return
-        leg.judge_at = at + QUALITY_SECONDS
-        if quality.level != leg.level:
-            leg.level = quality.level
-            self._judge(user_id, quality)
-
     def _beat(self, user_id: UUID, beat: Beat, via: Via = "udp") -> None:
-        pair = (beat.quality or {}).get("pair")
-        if pair is not None:
-            self.legs[user_id].pair = pair
-        self.p2p_claimed = self.p2p_claimed or pair is not None or bool(beat.rx)
+        view = beat.quality or {}
+        self.hear(user_id, view, at=beat.at)
+        self.p2p_claimed = self.p2p_claimed or "pair" in view or bool(beat.rx)
         self.meter.beat(user_id, at=beat.at, rx=beat.rx, via=via)
 
     def _peer_is(self, user_id: UUID, state: State) -> None:

@@ -13,9 +13,11 @@ from romantic.calls.schemas import (
     HistoryQuery,
     InitiateBody,
     RejectBody,
+    StatsBody,
     call_view,
     ended_view,
     history_view,
+    quality_view,
 )
 from romantic.calls.service import Ending
 from romantic.db import connection
@@ -124,6 +126,22 @@ async def get_call(request: web.Request, *, call_id: UUID) -> web.Response:
     return ok({"call": call_view(call)}, "Call retrieved successfully")
 
 
+async def take_stats(request: web.Request, *, call_id: UUID, sample: dict[str, Any]) -> web.Response:
+    """The REST twin of the socket's call-stats."""
+    user_id = request[PRINCIPAL].id
+    live = await conduct.find(request.app, call_id=call_id, user_id=user_id)
+    await conduct.take_sample(request.app, live, user_id, sample)
+    return ok(message="Statistics received")
+
+
+async def get_quality(request: web.Request, *, call_id: UUID) -> web.Response:
+    """Both paths over time and the score, during the call and for a month after it."""
+    async with connection(request.app) as conn:
+        call = await service.get_call_of(conn, call_id=call_id, user_id=request[PRINCIPAL].id)
+        rows = await service.list_quality(conn, call_id=call_id)
+    return ok(quality_view(call, rows), "Call quality retrieved successfully")
+
+
 async def send_offer(request: web.Request, *, call_id: UUID, sdp: str, room_id: str) -> web.Response:
     await _describe(request, call_id, room_id, "offer", sdp)
     return ok(message="Offer sent successfully")
@@ -152,6 +170,8 @@ ROUTES = (
     get("/api/calls/ice-servers", get_ice_servers, person_or_robot),
     get("/api/calls/active", get_active, person_or_robot),
     get("/api/calls/{call_id}", get_call, person_or_robot),
+    get("/api/calls/{call_id}/quality", get_quality, person_or_robot),
+    post("/api/calls/{call_id}/stats", take_stats, person_or_robot, body=StatsBody, limit=SIGNALING),
     post("/api/calls/{call_id}/accept", accept, person_or_robot, limit=SIGNALING),
     post("/api/calls/{call_id}/reject", reject, person_or_robot, body=RejectBody, limit=SIGNALING),
     post("/api/calls/{call_id}/end", end, person_or_robot, body=EndBody, limit=SIGNALING),

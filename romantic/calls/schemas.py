@@ -1,6 +1,7 @@
 """The JSON of the call endpoints and of the call events."""
 
 from typing import Any
+from uuid import UUID
 
 import marshmallow as ma
 import orjson
@@ -10,6 +11,7 @@ from romantic.db import Row
 from romantic.errors import PayloadTooLarge
 from romantic.http import PageQuery, Schema
 from romantic.realtime.schemas import EventData
+from romantic.rtc import level
 
 CALL_TYPES = ("audio", "video")
 MAX_SDP = 48 * 1024
@@ -113,6 +115,14 @@ class CallReject(CallEvent):
 
 
 class CallStats(CallEvent):
+    """Of the sample `rttMs`, `lossPct`, `jitterMs`, `pair` and whether it is connected are read."""
+
+    sample = fields.Dict(required=True)
+
+
+class StatsBody(Schema):
+    """The same over REST."""
+
     sample = fields.Dict(required=True)
 
 
@@ -126,6 +136,39 @@ class MonitorBeat(CallEvent):
     rx = fields.Raw(load_default=None, allow_none=True)
     tx = fields.Raw(load_default=None, allow_none=True)
     q = fields.Raw(load_default=None, allow_none=True)
+
+
+def quality_view(call: Row, rows: list[Row]) -> dict[str, Any]:
+    """A call's paths over time, for its two people: per party the monitor's view and the client's own."""
+    return {
+        "callId": call["id"],
+        "score": _rounded(call["quality_score"], 2),
+        "level": None if call["quality_score"] is None else level(float(call["quality_score"])),
+        "parties": [
+            {"userId": party} | {source: _timeline(rows, party, source) for source in ("monitor", "client")}
+            for party in (call["caller_id"], call["receiver_id"])
+        ],
+    }
+
+
+def _timeline(rows: list[Row], party: UUID, source: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "atMs": row["at_ms"],
+            "rttMs": _rounded(row["rtt_ms"], 1),
+            "jitterMs": _rounded(row["jitter_ms"], 1),
+            "lossPct": _rounded(row["loss_pct"], 1),
+            "score": _rounded(row["mos"], 2),
+            "level": level(row["mos"]),
+            "pair": row["pair"],
+        }
+        for row in rows
+        if row["user_id"] == party and row["source"] == source
+    ]
+
+
+def _rounded(value: Any, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
 
 
 def shown_reason(row: Row) -> str | None:

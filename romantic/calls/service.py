@@ -7,6 +7,7 @@ from uuid import UUID
 
 from romantic.calls.billing import Settlement, give_back, settle
 from romantic.calls.errors import CallGlare, CallNotFound, InvalidCallState, UserBusy
+from romantic.calls.quality import Sample
 from romantic.coins.service import paying
 from romantic.db import Connection, Row, UniqueConflict, load_queries
 from romantic.errors import Forbidden, InvalidInput, RateLimited, UserUnavailable
@@ -35,7 +36,6 @@ class Ending:
     p2p_claimed: bool = False
     evidence_level: str | None = None
     gaps: int | None = None
-    quality_score: float | None = None
     gone: UUID | None = None  # who was banned: a receiver earns nothing, a caller pays for what was talked
 
 
@@ -122,6 +122,18 @@ async def get_call(conn: Connection, *, call_id: UUID) -> Row:
     if call is None:
         raise CallNotFound
     return call
+
+
+async def add_quality_samples(conn: Connection, samples: list[Sample], *, call_id: UUID, now: float) -> None:
+    """Write samples down; `now` is monotonic seconds, as their instants are."""
+    if samples:
+        rows = {"rows": [sample.row(now=now) for sample in samples]}
+        await conn.run(sql.add_quality_samples, call_id=call_id, samples=rows)
+
+
+async def list_quality(conn: Connection, *, call_id: UUID) -> list[Row]:
+    """The quality of both paths over time, oldest first."""
+    return await conn.all(sql.list_quality, call_id=call_id)
 
 
 async def list_events(conn: Connection, *, call_id: UUID) -> list[Row]:
@@ -211,7 +223,6 @@ async def end_answered(conn: Connection, settings: Settings, call: Row, ending: 
         earned=settlement.earned,
         evidence_level=ending.evidence_level,
         gaps=call["gaps"] if ending.gaps is None else ending.gaps,
-        quality_score=ending.quality_score,
     )
     if call["share"] and call["started_at"] is not None:
         await conn.run(sql.count_super_lover_call, user_id=call["receiver_id"])

@@ -197,13 +197,9 @@ async def call_reject(socket: Socket, *, call_id: UUID, reason: str | None) -> d
     return {}
 
 
-def call_stats(socket: Socket, *, call_id: UUID, sample: dict[str, Any]) -> None:
+async def call_stats(socket: Socket, *, call_id: UUID, sample: dict[str, Any]) -> None:
     """A client's view of its own leg: quality, never money."""
-    live = _live_of(socket, call_id)
-    connected = (
-        sample.get("iceConnectionState") in ("connected", "completed") or sample.get("connected") is True
-    )
-    live.monitor.p2p_claimed = live.monitor.p2p_claimed or connected
+    await conduct.take_sample(socket.app, _live_of(socket, call_id), socket.user_id, sample)
 
 
 def _live_of(socket: Socket, call_id: UUID) -> LiveCall:

@@ -19,6 +19,7 @@ MOST_BATCHES = 20
 _requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
 _purchases, _ads, _jobs = load_queries("purchases"), load_queries("ads"), load_queries("jobs")
 _probe, _messages = load_queries("probe"), load_queries("messages")
+_calls = load_queries("calls")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
@@ -26,6 +27,7 @@ CHORES: tuple[Query, ...] = (
     _purchases.delete_old_events,
     _ads.delete_old_sessions,
     _probe.delete_old_probes,
+    _calls.delete_old_samples,
     _admin.lift_suspensions,
     _jobs.delete_old_jobs,
 )

@@ -70,7 +70,7 @@ class Beats:
         if not self.pong(n, at):
             return None
         rx, tx = _bytes(body.get("rx")), _bytes(body.get("tx"))
-        return Beat(n=n, at=at, rx=rx, tx=tx, quality=_quality(body.get("q")))
+        return Beat(n=n, at=at, rx=rx, tx=tx, quality=quality_of(body.get("q")))
 
     def rtt_median_ms(self, last: int = ROUND_TRIPS) -> float | None:
         """The median over the last round trips: means follow pauses of our own process."""
@@ -107,7 +107,7 @@ def _counter(value: object) -> int | None:
     return value if 0 <= value <= MAX_COUNTER else None
 
 
-def _quality(view: object) -> dict[str, Any] | None:
+def quality_of(view: object) -> dict[str, Any] | None:
     """The known and plausible part of what the client says about its peer-to-peer leg."""
     if not isinstance(view, Mapping):
         return None

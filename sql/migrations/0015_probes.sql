@@ -17,23 +17,23 @@ CREATE TABLE probe_results (
 CREATE INDEX probe_results_of_user ON probe_results (user_id, created_at DESC);
 CREATE INDEX probe_results_by_age ON probe_results (created_at);
 
--- What each party's path looked like while it talked: one row a sample, bounded by whoever writes them.
--- From the server's own monitor, or what a client says of its leg to the other person.
+-- What each party's path looked like during the call, a row each few seconds: as the server's own monitor
+-- measured the leg to us, or as the client sees its leg to the other person. Never money.
 CREATE TABLE call_quality_samples (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     call_id uuid NOT NULL REFERENCES calls (id),
     user_id uuid NOT NULL REFERENCES users (id),
     source varchar(10) NOT NULL CHECK (source IN ('monitor', 'client')),
-    rtt_ms real CHECK (rtt_ms >= 0),
+    rtt_ms real NOT NULL CHECK (rtt_ms >= 0),
     jitter_ms real CHECK (jitter_ms >= 0),
-    loss_pct real CHECK (loss_pct BETWEEN 0 AND 100),
-    mos real CHECK (mos BETWEEN 1 AND 5),
-    level varchar(10) NOT NULL CHECK (level IN ('excellent', 'good', 'poor', 'lost')),
-    pair varchar(20),
-    at_ms integer NOT NULL CHECK (at_ms >= 0)
+    loss_pct real NOT NULL CHECK (loss_pct BETWEEN 0 AND 100),
+    mos real NOT NULL CHECK (mos BETWEEN 1 AND 5),
+    pair varchar(12),
+    sampled_at timestamptz NOT NULL
 );
 
-CREATE INDEX call_quality_samples_of_call ON call_quality_samples (call_id, at_ms, id);
+CREATE INDEX call_quality_samples_of_call ON call_quality_samples (call_id, user_id);
+CREATE INDEX call_quality_samples_by_age ON call_quality_samples (sampled_at);
 
 CREATE INDEX users_robots ON users (id) WHERE role = 'probe';
 

@@ -247,7 +247,14 @@ WITH done AS (
         coins_earned = %(earned)s,
         evidence_level = COALESCE(%(evidence_level)s, evidence_level),
         gaps = %(gaps)s,
-        quality_score = %(quality_score)s,
+        quality_score = (
+            SELECT avg(party.mos)
+            FROM (
+                SELECT avg(mos) AS mos FROM call_quality_samples
+                WHERE call_id = %(call_id)s
+                GROUP BY user_id
+            ) AS party
+        ),
         webrtc_offer = NULL,
         webrtc_answer = NULL,
         next_tick_at = NULL
@@ -497,6 +504,51 @@ WHERE id = %(call_id)s AND status = 'answered';
 -- name: add_call_event
 INSERT INTO call_events (call_id, event, user_id, detail)
 VALUES (%(call_id)s, %(event)s, %(user_id)s, %(detail)s::jsonb);
+
+-- name: add_quality_samples
+-- Ages are in seconds: the clock of the database is the only one that is stored.
+INSERT INTO call_quality_samples (call_id, user_id, source, rtt_ms, jitter_ms, loss_pct, mos, pair, sampled_at)
+SELECT
+    %(call_id)s,
+    sample.user_id,
+    sample.source,
+    sample.rtt_ms,
+    sample.jitter_ms,
+    sample.loss_pct,
+    sample.mos,
+    sample.pair,
+    clock_timestamp() - make_interval(secs => sample.age)
+FROM jsonb_to_recordset(%(samples)s::jsonb -> 'rows') AS sample (
+    user_id uuid, source text, rtt_ms real, jitter_ms real, loss_pct real, mos real, pair text, age float
+);
+
+-- name: list_quality
+-- The timeline of both paths in at most a hundred steps each, times in milliseconds from the answer.
+SELECT
+    sample.user_id,
+    sample.source,
+    min(greatest(0, extract(EPOCH FROM sample.sampled_at - calls.answered_at) * 1000))::bigint AS at_ms,
+    avg(sample.rtt_ms)::float AS rtt_ms,
+    avg(sample.jitter_ms)::float AS jitter_ms,
+    avg(sample.loss_pct)::float AS loss_pct,
+    avg(sample.mos)::float AS mos,
+    (array_agg(sample.pair ORDER BY sample.id DESC))[1] AS pair,
+    count(*) AS samples
+FROM call_quality_samples AS sample
+INNER JOIN calls ON calls.id = sample.call_id
+WHERE sample.call_id = %(call_id)s
+GROUP BY
+    sample.user_id,
+    sample.source,
+    floor(
+        extract(EPOCH FROM sample.sampled_at - calls.answered_at)
+        / greatest(5, extract(EPOCH FROM COALESCE(calls.ended_at, now()) - calls.answered_at) / 99)
+    )
+ORDER BY at_ms, sample.user_id
+LIMIT 400;
+
+-- name: delete_old_samples
+DELETE FROM call_quality_samples WHERE sampled_at < now() - interval '30 days';
 
 -- name: list_call_events
 SELECT
