@@ -14,6 +14,7 @@ from romantic.rtc.channel import RTO_INITIAL
 
 Counters = Callable[[], Mapping[str, Any] | None]
 
+GATHER_SECONDS: Final = 2  # a STUN server that has not answered by now will not
 LOOPBACK: Final = "127.0.0.1"
 
 
@@ -146,7 +147,9 @@ def gather_from(connection: Connection, *, hosts: Sequence[str] | None = None) -
     async def gather() -> None:
         addresses = list(hosts) if hosts is not None else [*get_host_addresses(True, True), LOOPBACK]
         connection._local_candidates_start = True
-        connection._local_candidates += await connection.get_component_candidates(1, addresses)
+        connection._local_candidates += await connection.get_component_candidates(
+            1, addresses, timeout=GATHER_SECONDS
+        )
         connection._local_candidates_end = True
 
     connection.gather_candidates = gather  # type: ignore[method-assign]
