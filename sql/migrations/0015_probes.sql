@@ -58,3 +58,36 @@ AS $$
                 )
         )
 $$;
+
+-- As before, without the robots.
+CREATE OR REPLACE FUNCTION available_super_lovers(viewer uuid, wanted text) RETURNS SETOF users
+LANGUAGE sql STABLE
+AS $$
+    SELECT person.*
+    FROM users AS person
+    WHERE
+        person.is_super_lover
+        AND person.status = 'active'
+        AND person.role <> 'probe'
+        AND person.id <> viewer
+        AND CASE
+            WHEN NOT is_around(person.is_online, person.last_seen) THEN wanted = 'offline'
+            WHEN wanted IS NULL THEN person.super_lover_status <> 'offline'
+            ELSE person.super_lover_status = wanted
+        END
+        AND (person.is_discoverable OR can_see(viewer, person.id))
+        AND NOT EXISTS (
+            SELECT FROM user_interactions AS mine
+            WHERE
+                mine.user_id = viewer
+                AND mine.target_user_id = person.id
+                AND mine.interaction_type = 'block'
+        )
+        AND NOT EXISTS (
+            SELECT FROM user_interactions AS theirs
+            WHERE
+                theirs.user_id = person.id
+                AND theirs.target_user_id = viewer
+                AND theirs.interaction_type = 'block'
+        )
+$$;

@@ -5,11 +5,10 @@ Two TUN devices, and a thread in between that reads on one side and writes, late
 
 import asyncio
 import fcntl
-import itertools
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections import Counter
 
 from tests.lab.netns import inside
 
@@ -17,19 +16,19 @@ TUNSETIFF = 0x400454CA
 IFF_TUN, IFF_NO_PI = 0x0001, 0x1000
 MTU = 2048
 
-#: Gaps between lost packets at 5 %. Random loss would miss its verdict once in a while; a period would lose
-#: always the same kind of packet, as data and acknowledgements take turns: these gaps are odd and balanced.
-FIVE_PERCENT = (19, 21)
-
 
 class Link:
-    """Delays each way by `delay` seconds, and loses the packet after each of the `gaps` of packets."""
+    """Delays each way by `delay` seconds, and loses each way one packet in `lose_every` of every size.
+
+    Random loss would miss a verdict once in a while. Counting all packets together would lose one kind more
+    than another, as data and acknowledgements take turns; what is alike in a train is of one size.
+    """
 
     def __init__(
-        self, world: str, host: str, *, world_name: str, delay: float = 0.0, gaps: tuple[int, ...] = ()
+        self, world: str, host: str, *, world_name: str, delay: float = 0.0, lose_every: int = 0
     ) -> None:
         self._delay = delay
-        self._gaps = gaps
+        self._lose_every = lose_every
         self._ends = (open_tun(world, world_name), open_tun(host, "tun0"))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="lab-link", daemon=True)
@@ -45,27 +44,21 @@ class Link:
     def _run(self) -> None:
         one, other = self._ends
         for source, target in ((one, other), (other, one)):
-            self._loop.add_reader(source, self._forward, source, target, losses(self._gaps))
+            self._loop.add_reader(source, self._forward, source, target, Counter())
         self._loop.run_forever()
 
-    def _forward(self, source: int, target: int, is_lost: Iterator[bool]) -> None:
+    def _forward(self, source: int, target: int, seen: Counter[int]) -> None:
         try:
             packet = os.read(source, MTU)
         except OSError:
             return  # the device is down
-        if next(is_lost):
+        seen[len(packet)] += 1
+        if self._lose_every and seen[len(packet)] % self._lose_every == 0:
             return
         if self._delay:
             self._loop.call_later(self._delay, _write, target, packet)
         else:
             _write(target, packet)
-
-
-def losses(gaps: tuple[int, ...]) -> Iterator[bool]:
-    """Whether each packet in turn is lost."""
-    for gap in itertools.cycle(gaps or (1,)):
-        yield from (False,) * (gap - 1)
-        yield bool(gaps)
 
 
 def open_tun(namespace: str, name: str) -> int:

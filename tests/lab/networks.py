@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.lab.link import FIVE_PERCENT, Link
+from tests.lab.link import Link
 from tests.lab.netns import Namespaces, configure, firewall, inside, move_thread
 
 SERVER = "198.51.100.1"  # where the application listens
@@ -37,11 +37,12 @@ ROUTERS: dict[str, tuple[str, ...]] = {
 }
 #: Hosts with an address of their own on a line that is not a good one.
 LINES: dict[str, dict[str, Any]] = {
-    "loss": {"gaps": FIVE_PERCENT},
+    "loss": {"lose_every": 20},
     "delay": {"delay": 0.1},
     "far": {"delay": 0.25},
-    "loss-and-delay": {"gaps": FIVE_PERCENT, "delay": 0.1},
-    "hopeless": {"gaps": (3, 5)},
+    "loss-and-delay": {"lose_every": 20, "delay": 0.1},
+    "heavy-loss": {"lose_every": 5},
+    "hopeless": {"lose_every": 4},
 }
 
 Result = TypeVar("Result")
