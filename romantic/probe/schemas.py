@@ -14,7 +14,7 @@ from romantic.realtime.schemas import EventData
 MOST_MS = 60_000
 MOST_MAPPED = 16
 MAX_OFFER = 64 * 1024  # the stack's own guard is stricter and has the better words
-KINDS_OF_NETWORK = 20
+KIND_OF_NETWORK = r"^[a-z0-9-]{1,20}$"  # wifi, cellular, vpn: it goes into the log
 
 
 class Binding(fields.Field[tuple[int, str, int]]):
@@ -42,7 +42,11 @@ class _Request(ma.Schema):
     ws_rtt_ms = _milliseconds()
     gather_ms = _milliseconds()
     mapped = fields.List(Binding(), load_default=list, validate=validate.Length(max=MOST_MAPPED))
-    network = fields.Str(load_default=None, allow_none=True, validate=validate.Length(max=KINDS_OF_NETWORK))
+    network = fields.Str(
+        load_default=None,
+        allow_none=True,
+        validate=[validate.Length(max=20), validate.Regexp(KIND_OF_NETWORK)],
+    )
 
 
 class ProbeBody(Schema, _Request):

@@ -126,6 +126,7 @@ async def test_offers_that_cannot_be_probed_are_refused_and_do_not_count(make_pe
     assert await refusal(ann, sdp, mapped=[[1, "nowhere", 2]]) == (400, "VALIDATION_ERROR")
     assert await refusal(ann, sdp, mapped=[[1, "192.0.2.1", 2]] * 17) == (400, "VALIDATION_ERROR")
     assert await refusal(ann, sdp, wsRttMs=-1) == (400, "VALIDATION_ERROR")
+    assert await refusal(ann, sdp, network="Ann's phone") == (400, "VALIDATION_ERROR")
     assert await refusal(ann, sdp, surprise=1) == (400, "VALIDATION_ERROR")
     assert await refusal(ann, sdp) == (200, None)
 
