@@ -95,7 +95,7 @@ async def test_everyday_networks_get_their_verdicts(judge):
         verdicts = [(name, found[name]["verdict"], found[name]["natMapping"]) for name, _, _ in EVERYDAY]
         assert verdicts == EVERYDAY, found
         assert found["udp-blocked"]["udp"] is False
-        assert 195 <= found["delay"]["rttMs"] <= 300
+        assert found["delay"]["rttMs"] >= 195
         assert found["loss"]["lossPct"] >= 3
         assert found["cone"]["candidateType"] == "srflx"
         assert found["symmetric"]["candidateType"] == "prflx"
