@@ -83,6 +83,8 @@ def _plain(_converter: Any, field: fields.Field[Any], ret: Spec, **_: Any) -> Sp
     """A value that may be left out has no default of null; what is no type of JSON's is text."""
     if field.load_default is None:
         ret.pop("default", None)
+    if "pattern" in ret:  # Python's end of a text, in the words of ECMA-262
+        ret["pattern"] = ret["pattern"].replace("\\Z", "$")
     if type(field).__mro__[1] is fields.Field:
         ret["type"] = "string"
     return {}
