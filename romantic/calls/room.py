@@ -40,6 +40,7 @@ class Room:
         self._seats: dict[UUID, Phone] = {}
         self._joined_at: dict[UUID, float] = {}
         self._sessions: dict[UUID, UUID] = {}  # whose phone took the seat last, also while it is empty
+        self._missed: set[UUID] = set()  # whose phone was lost in its seat
         self._waiting: dict[UUID, list[Event]] = {party: [] for party in parties}
         self._candidates = dict.fromkeys(parties, 0)
 
@@ -65,6 +66,7 @@ class Room:
 
         A second phone replaces the first; the same phone again changes nothing.
         """
+        self._missed.discard(user_id)
         if not self.is_seated(user_id, phone.socket):
             self._seats[user_id] = phone
             self._joined_at[user_id] = time.time()
@@ -72,9 +74,20 @@ class Room:
         waiting, self._waiting[user_id] = self._waiting[user_id], []
         return waiting
 
+    def take_back(self, user_id: UUID, phone: Phone) -> list[Event]:
+        """Whose phone was lost sits here again, and nobody is told; returns what waited for them."""
+        if user_id not in self._missed and not self.is_seated(user_id):
+            return []  # they got up themselves
+        self._missed.discard(user_id)
+        self._seats[user_id] = phone
+        self._joined_at.setdefault(user_id, time.time())
+        waiting, self._waiting[user_id] = self._waiting[user_id], []
+        return waiting
+
     def leave(self, user_id: UUID, socket: Socket | None = None) -> None:
         """The party gets up, and the others are told."""
         if self.vacate(user_id, socket):
+            self._missed.discard(user_id)
             self._tell_others(user_id, self._event("user-left", user_id))
 
     def vacate(self, user_id: UUID, socket: Socket | None = None) -> bool:
@@ -82,6 +95,7 @@ class Room:
         if not self.is_seated(user_id, socket):
             return False
         self._sessions[user_id] = self._seats.pop(user_id).socket.session_id
+        self._missed.add(user_id)
         del self._joined_at[user_id]
         return True
 

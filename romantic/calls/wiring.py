@@ -4,16 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 
-from romantic.calls import conduct
+from romantic.calls import conduct, service
 from romantic.calls.live import LIVE, LiveCalls
 from romantic.calls.metering import metering
+from romantic.calls.room import Phone
 from romantic.calls.signaling import WRITES
-from romantic.realtime import HUB, Socket
+from romantic.db import connection
+from romantic.realtime import HUB, Kind, Socket
+from romantic.realtime.reading import Missed
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
+
+#: Of what a phone missed, older words of a call are not told again.
+CALL_EVENT_SECONDS = 60.0
 
 
 def add_calls(app: web.Application) -> None:
@@ -49,6 +56,27 @@ def _gone(app: web.Application, socket: Socket) -> None:
     if live is not None and live.room.session_of(socket.user_id) in (None, socket.session_id):
         live.monitor.touch(socket.user_id, at=min(socket.last_seen, monotonic()))
         live.room.vacate(socket.user_id, socket)
+
+
+def come_back(socket: Socket) -> None:
+    """A phone resumed: its seat is its own again without a word, and what waited for it follows."""
+    app, me = socket.app, socket.user_id
+    live = app[LIVE].of_user(me)
+    if live is not None and live.room.session_of(me) == socket.session_id:
+        for event in live.room.take_back(me, Phone(app[HUB], socket)):
+            app[HUB].send_to(socket, event)
+
+
+async def outdated(app: web.Application, _user_id: UUID, missed: list[Missed]) -> set[int]:
+    """What belongs to a call that is over, or to a moment of it that is."""
+    told = {event.seq: event for event in missed if event.kind == Kind.WITH_CALL.value}
+    fresh = {seq: event.data["callId"] for seq, event in told.items() if event.age <= CALL_EVENT_SECONDS}
+    if fresh:
+        async with connection(app) as conn:
+            rows = await conn.all(service.sql.list_live_calls, call_ids=sorted(set(fresh.values())))
+        live = {str(row["id"]) for row in rows}
+        fresh = {seq: call_id for seq, call_id in fresh.items() if call_id in live}
+    return told.keys() - fresh.keys()
 
 
 async def greet(socket: Socket) -> dict[str, Any]:
