@@ -108,7 +108,9 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend((database, whatsapp, sms, sns_notes, email, payments, admob, storage, images))
     add_bus(app)
     hub = add_hub(app)
-    add_sessions(app).on_change(hub.end_session)
+    sessions = add_sessions(app)
+    sessions.watch(hub.sessions)
+    sessions.on_change(hub.end_session)
     changed: list[OnChanged] = []
     app[CHANGED] = changed
     add_delivery(app)

@@ -197,3 +197,4 @@ async def test_reconnect_storm_leaves_nothing_behind(make_client, make_person):
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     await until(lambda: process.num_fds() <= files + 10)  # the pool of the database may have grown
     assert (hub._by_user, hub._next_ping) == ({}, {})
+    assert (hub.delivery.lines, hub.delivery._pending) == ({}, {})
