@@ -187,7 +187,7 @@ async def test_everybody_asking_for_what_they_missed_is_no_storm_on_the_database
 ):
     """What they missed is read from Redis."""
     client = await make_client(presence_grace_seconds=60)
-    headers = crowd(client, 150)
+    headers = crowd(client, 80)
     session = ClientSession(connector=TCPConnector(limit=0))
     hub, gate = client.app[HUB], asyncio.Semaphore(30)  # a busy machine must not turn anybody away
 
