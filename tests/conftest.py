@@ -84,29 +84,65 @@ def pid_of(server: Valkey) -> int:
     return int(server._process.pid)
 
 
+class Housekeeper:
+    """Empties the database between tests, and looks into its books; one connection, for it is there all the time."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._conn: Any = None
+        tables = self._ask("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        emptied = "; ".join(f'DELETE FROM "{table}"' for (table,) in tables if table != "schema_migrations")
+        # Immutable rows go with their triggers asleep.
+        self._emptying = f"SET session_replication_role = replica; {emptied}"
+
+    def empty(self) -> None:
+        self._ask(self._emptying)
+
+    def drifting(self) -> list[tuple[Any, ...]]:
+        """Whose balance is not the sum of its entries."""
+        return self._ask(coins.sql.list_drifting_users.statement)
+
+    def _ask(self, statement: str) -> list[tuple[Any, ...]]:
+        try:
+            return self._run(statement)
+        except psycopg2.OperationalError:  # a test has killed every connection
+            self._conn = None
+            return self._run(statement)
+
+    def _run(self, statement: str) -> list[tuple[Any, ...]]:
+        if self._conn is None:
+            self._conn = psycopg2.connect(self._dsn)
+            self._conn.autocommit = True
+        with self._conn.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def leave(self) -> None:
+        if self._conn is not None:
+            self._conn.close()
+
+
+@pytest.fixture(scope="session")
+def housekeeper(postgres: str) -> Iterator[Housekeeper]:
+    housekeeper = Housekeeper(postgres)
+    yield housekeeper
+    housekeeper.leave()
+
+
 @pytest.fixture(autouse=True)
 def clean(request: pytest.FixtureRequest) -> Iterator[None]:
-    """An empty database for every test that has one; immutable rows go with their triggers asleep.
+    """An empty database for every test that has one.
 
     Afterwards, when its servers have stopped, every balance must still be the sum of its entries.
     """
     if "postgres" not in request.fixturenames:
         yield
         return
-    with psycopg2.connect(request.getfixturevalue("postgres")) as conn, conn.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
-        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        for (table,) in cursor.fetchall():
-            if table != "schema_migrations":
-                cursor.execute(f'DELETE FROM "{table}"')
-    conn.close()
+    housekeeper = request.getfixturevalue("housekeeper")
+    housekeeper.empty()
     yield
-    if "behind_the_ledger" in request.fixturenames:  # it drifts on purpose
-        return
-    with psycopg2.connect(request.getfixturevalue("postgres")) as conn, conn.cursor() as cursor:
-        cursor.execute(coins.sql.list_drifting_users.statement)
-        assert cursor.fetchall() == []
-    conn.close()
+    if "behind_the_ledger" not in request.fixturenames:  # those drift on purpose
+        assert housekeeper.drifting() == []
 
 
 @pytest.fixture(scope="session")
