@@ -15,12 +15,16 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from romantic.app import create_app
+from romantic.auth import service as auth
+from romantic.auth.schemas import RegisterBody
+from romantic.auth.service import Device
+from romantic.auth.sessions import TOKENS
 from romantic.coins import service as coins
-from romantic.db import DATABASE, Database
+from romantic.db import DATABASE, Database, transaction
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import Postgres, Valkey, start_postgres, start_valkey
 from romantic.http.hardening import RUNNER_OPTIONS
-from romantic.settings import Settings, load_settings
+from romantic.settings import SETTINGS, Settings, load_settings
 from tests.outside import Outside
 from tests.phone import Person, Phone
 
@@ -252,14 +256,33 @@ async def prove(client: TestClient[Any, Any], outside: Outside, phone_number: st
     return dict(answer["data"])
 
 
+async def sign_up(app: web.Application, phone_number: str, name: str) -> tuple[str, str, dict[str, str]]:
+    """A registered person's id, number and tokens."""
+    body = {"phoneNumber": phone_number, "fullName": name, "age": 25, "gender": "female"}
+    world, device = (app[SETTINGS], app[TOKENS]), Device("127.0.0.1", "tests")
+    async with transaction(app) as conn:
+        grant = await auth.open_session(conn, *world, phone_number=phone_number, device=device)
+        whole = {"session_id": grant.session_id, **RegisterBody().load(body)}
+        grant, _ = await auth.register(conn, *world, **whole)
+    return (
+        str(grant.user_id),
+        phone_number,
+        {
+            "accessToken": grant.access_token,
+            "refreshToken": grant.refresh_token,
+        },
+    )
+
+
 MakePerson = Callable[..., Awaitable[Person]]
 
 
 @pytest.fixture
-def make_person(
-    client: TestClient[Any, Any], outside: Outside, sql: Callable[..., list[tuple[Any, ...]]]
-) -> MakePerson:
-    """Register somebody through the front door; `coins` is their balance, `super_lover` as an operator would."""
+def make_person(client: TestClient[Any, Any], sql: Callable[..., list[tuple[Any, ...]]]) -> MakePerson:
+    """Register somebody; `coins` is their balance, `super_lover` as an operator would.
+
+    By the services behind the front door, which tests/auth opens: thousands of tests want somebody to be there.
+    """
 
     async def make(
         name: str = "Ann",
@@ -268,15 +291,8 @@ def make_person(
         super_lover: bool = False,
         at: TestClient[Any, Any] | None = None,
     ) -> Person:
-        host = at or client
-        number = new_number()
-        proof = await prove(host, outside, number)
-        body = {"phoneNumber": number, "fullName": name, "age": 25, "gender": "female"}
-        headers = {"Authorization": f"Bearer {proof['accessToken']}"}
-        response = await host.post("/api/auth/register", json=body, headers=headers)
-        answer = await response.json()
-        assert response.status == 200, answer
-        person = Person(host, answer["data"]["user"]["id"], number, answer["data"])
+        host, number = at or client, new_number()
+        person = Person(host, *await sign_up(host.app, number, name))  # type: ignore[arg-type]
         set_balance(sql, person, coins)
         if super_lover:
             sql(
