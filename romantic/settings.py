@@ -126,6 +126,7 @@ class Settings:
     call_rejoin_seconds: float
     call_tick_seconds: float
     call_snapshot_seconds: float
+    call_keeper_seconds: float
     call_meter: Literal["auto", "evidence", "wallclock"]
     call_policy: Literal["open", "superlover_or_match"]
     call_require_reachable: bool

@@ -2,26 +2,51 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from aiohttp import web
 
 from romantic.calls import conduct
-from romantic.calls.live import LIVE, LiveCalls
+from romantic.calls.keeper import ACTS, WRITES
+from romantic.calls.keeping import KEEPING, Keeping
+from romantic.calls.known import Outpost
+from romantic.calls.live import LIVE, LiveCall, LiveCalls
 from romantic.calls.metering import metering
-from romantic.calls.signaling import WRITES
-from romantic.realtime import HUB, Socket
+from romantic.calls.reports import REPORTER, Reporter
+from romantic.calls.room import Phone
+from romantic.calls.sweeper import follow
+from romantic.realtime import BUS, HUB, NODE, Event, Kind, Socket
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
 
 
 def add_calls(app: web.Application) -> None:
     """Needs the hub; the loops start with the application."""
-    app[LIVE] = LiveCalls(app[SETTINGS], app[HUB])
+    app[LIVE] = LiveCalls(app[SETTINGS], app[HUB], partial(deliver, app))
+    app[KEEPING] = Keeping(app, ACTS)
+    app[REPORTER] = Reporter(app)
     app[WRITES] = set()
+    follow(app)
+    app[BUS].on("call.deliver", partial(_delivered, app))
     app[HUB].on_leave(lambda socket: _gone(app, socket))
     app.cleanup_ctx.extend((peers, metering))
+
+
+def deliver(app: web.Application, phone: Phone, event: Event) -> None:
+    """Send to the phone in a seat, at this node or its own."""
+    if phone.node == app[NODE]:
+        for socket in app[HUB].sockets_of(phone.user_id):
+            if socket.conn_id == phone.conn_id:
+                app[HUB].send_to(socket, event)
+    else:
+        news = {"phone": phone.plain(), "event": event.name, "data": event.data, "kind": event.kind.value}
+        app[BUS].publish("call.deliver", news, to=phone.node)
+
+
+def _delivered(app: web.Application, news: dict[str, Any]) -> None:
+    deliver(app, Phone.of(news["phone"]), Event(news["event"], news["data"], Kind(news["kind"])))
 
 
 async def peers(app: web.Application) -> AsyncIterator[None]:
@@ -45,22 +70,30 @@ async def peers(app: web.Application) -> AsyncIterator[None]:
 
 def _gone(app: web.Application, socket: Socket) -> None:
     """A phone's socket closed: its last byte still counts, and its seat waits for it to come back."""
-    live = app[LIVE].of_user(socket.user_id)
-    if live is not None and live.room.session_of(socket.user_id) in (None, socket.session_id):
-        live.monitor.touch(socket.user_id, at=min(socket.last_seen, monotonic()))
-        live.room.vacate(socket.user_id, socket)
+    known = app[LIVE].of_user(socket.user_id)
+    if known is None:
+        return
+    phone = Phone(socket.user_id, socket.session_id, app[NODE], socket.conn_id)
+    if known.seated.get(phone.user_id) == phone:
+        del known.seated[phone.user_id]
+    if isinstance(known, LiveCall):
+        if known.room.session_of(phone.user_id) in (None, phone.session_id):
+            known.touch(phone.user_id, at=min(socket.last_seen, monotonic()))
+            known.room.vacate(phone)
+    elif isinstance(known, Outpost):
+        app[REPORTER].gone(known, phone, at=socket.last_seen)
 
 
 async def greet(socket: Socket) -> dict[str, Any]:
     """`ready` tells of a call in progress, and a call somebody has a socket for is metered by evidence."""
-    live = await conduct.switch_to_evidence(socket.app, user_id=socket.user_id)
-    if live is None:
+    known = await conduct.switch_to_evidence(socket.app, user_id=socket.user_id)
+    if known is None:
         return {}
     active = {
-        "callId": live.id,
-        "roomId": live.room.id,
-        "callType": live.call_type,
-        "role": "caller" if socket.user_id == live.caller_id else "receiver",
-        "status": live.status,
+        "callId": known.id,
+        "roomId": known.room_id,
+        "callType": known.call_type,
+        "role": "caller" if socket.user_id == known.caller_id else "receiver",
+        "status": known.status,
     }
     return {"activeCall": active}
