@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 Command = tuple[str | bytes | int | float, ...]
 
 TIMEOUT = 0.25
+#: What nobody waits for may take longer: a busy moment of this process is not the end of Redis.
+PATIENCE = 1.0
 BREAKER_SECONDS = 3.0
 PING_SECONDS = 1.0
 #: A burst that waits for a free connection does not mean that Redis is away.
@@ -43,18 +45,11 @@ class RedisClient:
     """Commands with a deadline of a quarter second; after a failure nobody waits again for three."""
 
     def __init__(self, url: str) -> None:
-        pool = aioredis.BlockingConnectionPool.from_url(
-            url,
-            max_connections=16,
-            timeout=BUSY_SECONDS,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            client_name="romantic",
-        )
         self._url = url
-        self._pool = pool
-        self._client = aioredis.Redis(connection_pool=pool)
+        self._pool = _pool(url, connections=16, timeout=TIMEOUT)
+        self._client = aioredis.Redis(connection_pool=self._pool)
+        self._patient_pool = _pool(url, connections=2, timeout=PATIENCE)
+        self._patient = aioredis.Redis(connection_pool=self._patient_pool)
         self._away_until = 0.0
         self._deaf = True
 
@@ -95,11 +90,15 @@ class RedisClient:
     async def publish(self, channel: str, message: str) -> None:
         await self.guarded(lambda: self._client.publish(channel, message))
 
-    async def run(self, commands: Sequence[Command]) -> list[Any]:
-        """Many commands in one round trip, in this order; a refused one stands as its error in the result."""
+    async def run(self, commands: Sequence[Command], *, patient: bool = False) -> list[Any]:
+        """Many commands in one round trip, in this order; a refused one stands as its error in the result.
+
+        `patient` is for the background, which would rather wait for a second than give up.
+        """
+        client = self._patient if patient else self._client
 
         async def execute() -> list[Any]:
-            async with self._client.pipeline(transaction=False) as pipeline:
+            async with client.pipeline(transaction=False) as pipeline:
                 for command in commands:
                     pipeline.execute_command(*command)
                 return await pipeline.execute(raise_on_error=False)
@@ -142,8 +141,21 @@ class RedisClient:
                     await client.aclose()
 
     async def close(self) -> None:
-        await self._client.aclose()
-        await self._pool.aclose()
+        for client, pool in ((self._client, self._pool), (self._patient, self._patient_pool)):
+            await client.aclose()
+            await pool.aclose()
+
+
+def _pool(url: str, *, connections: int, timeout: float) -> aioredis.BlockingConnectionPool:
+    return aioredis.BlockingConnectionPool.from_url(
+        url,
+        max_connections=connections,
+        timeout=BUSY_SECONDS,
+        socket_timeout=timeout,
+        socket_connect_timeout=TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        client_name="romantic",
+    )
 
 
 class Subscription:

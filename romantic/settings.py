@@ -157,6 +157,8 @@ class Settings:
     ws_max_sockets: int
     ws_max_per_process: int
     ws_allow_query_token: bool
+    stream_events: int
+    stream_seconds: float
     presence_lease_seconds: float
     presence_grace_seconds: float
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import socket as sockets
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from typing import Any
@@ -31,7 +31,9 @@ Listener = Callable[[bytes], None]
 Told = Callable[[Any], None]
 
 MAX_WAITING = 20_000
+MAX_WAITING_BYTES = 2 * 1024 * 1024
 BATCH = 256
+BATCH_BYTES = 64 * 1024
 HELLO_SECONDS = 5.0
 PEER_SECONDS = 3 * HELLO_SECONDS
 CONFIRM_SECONDS = 1.0
@@ -56,14 +58,17 @@ class Bus:
         self.node = node
         self.peers: dict[str, float] = {}  # other nodes, and the monotonic instant they were last heard
         self.is_connected = False
+        self.is_hearing = False  # every subscription was confirmed since the connection came
         self.dropped = 0
         self._redis = redis
         self._clocks: dict[str, Clock] = {}
         self._handlers: dict[str, list[Handler]] = {}
         self._listeners: dict[str, Listener] = {}
         self._confirmations: dict[str, asyncio.Event] = {}
+        self._asked: Counter[str] = Counter()  # subscriptions Redis has yet to confirm
         self._on_back: list[Callable[[], None]] = []
         self._waiting: deque[tuple[Command, Told | None]] = deque()
+        self._waiting_bytes = 0
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Future[None]] = set()
         self._subscription = redis.subscription(self._hear, self._subscribed)
@@ -121,9 +126,7 @@ class Bus:
 
         Either way the subscription holds, and is repeated whenever the connection comes back.
         """
-        confirmed = self._confirmations.setdefault(channel, asyncio.Event())
-        self._listeners[channel] = listener
-        self._subscription.send("SSUBSCRIBE", channel)
+        confirmed = self.listen_to(channel, listener)
         if not self.is_connected:
             return False
         try:
@@ -132,6 +135,19 @@ class Bus:
         except TimeoutError:
             return False
         return True
+
+    def listen_to(self, channel: str, listener: Listener) -> asyncio.Event:
+        """Subscribe without waiting; the event is set when Redis has confirmed."""
+        confirmed = self._confirmations.setdefault(channel, asyncio.Event())
+        confirmed.clear()
+        self._listeners[channel] = listener
+        self._ask_for(channel)
+        return confirmed
+
+    def _ask_for(self, channel: str) -> None:
+        if self.is_connected:
+            self._asked[channel] += 1
+            self._subscription.send("SSUBSCRIBE", channel)
 
     def unsubscribe(self, channel: str) -> None:
         if self._listeners.pop(channel, None) is not None:
@@ -149,12 +165,14 @@ class Bus:
 
         `told` gets its result, or None if Redis did not answer: then nobody knows whether it ran.
         """
-        if self._redis.is_broken or len(self._waiting) >= MAX_WAITING:
+        size = self._waiting_bytes + _size(command)
+        if self._redis.is_broken or len(self._waiting) >= MAX_WAITING or size > MAX_WAITING_BYTES:
             self.dropped += 1
             if told is not None:
                 told(None)
             return
         self._waiting.append((command, told))
+        self._waiting_bytes = size
         self._wake.set()
 
     async def write(self) -> None:
@@ -163,13 +181,21 @@ class Bus:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-                await self._send(batch)
+                await self._send(self._next_batch())
+
+    def _next_batch(self) -> list[tuple[Command, Told | None]]:
+        batch: list[tuple[Command, Told | None]] = []
+        size = 0
+        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += _size(batch[-1][0])
+        self._waiting_bytes -= size
+        return batch
 
     async def _send(self, batch: list[tuple[Command, Told | None]]) -> None:
         results: list[Any]
         try:
-            results = await self._redis.run([command for command, _ in batch])
+            results = await self._redis.run([command for command, _ in batch], patient=True)
         except RedisAway:
             self.dropped += len(batch)
             results = [None] * len(batch)
@@ -185,6 +211,12 @@ class Bus:
     async def listen(self) -> None:
         """Hear the other nodes, for ever."""
         await self._subscription.run()
+
+    async def connected(self, *, within: float) -> None:
+        """Until this node hears the others, or so many seconds have passed."""
+        deadline = monotonic() + within
+        while not self.is_hearing and monotonic() < deadline:  # noqa: ASYNC110 - it comes within milliseconds
+            await asyncio.sleep(0.005)
 
     async def hello(self) -> None:
         """Let the others know that this node is there, for ever."""
@@ -208,7 +240,8 @@ class Bus:
 
     def _subscribed(self, is_up: bool) -> None:
         """The connection of the subscriptions came, or went."""
-        self.is_connected = is_up
+        self.is_connected, self.is_hearing = is_up, False
+        self._asked.clear()
         for confirmed in self._confirmations.values():
             confirmed.clear()
         if is_up:
@@ -217,24 +250,16 @@ class Bus:
                 *self._listeners,
                 channel_of_node(self.node),
             ):  # ours last: it says that all are there
-                self._subscription.send("SSUBSCRIBE", channel)
+                self._ask_for(channel)
             self._say_hello(is_new=True)
 
     def _hear(self, kind: bytes, channel: str, data: bytes) -> None:
-        listener = self._listeners.get(channel)
         if kind == b"ssubscribe":
-            if (confirmed := self._confirmations.get(channel)) is not None:
-                confirmed.set()
-            if channel == channel_of_node(self.node):
-                for check in self._on_back:
-                    check()
+            self._confirm(channel)
         elif kind not in (b"message", b"smessage"):
             return
-        elif listener is not None:
-            try:
-                listener(data)
-            except Exception:
-                log.exception("bus.listener_failed")
+        elif channel not in ("romantic:nodes", channel_of_node(self.node)):
+            self._tell(channel, data)
         else:
             self._take(orjson.loads(data))
 
@@ -245,6 +270,32 @@ class Bus:
         now = monotonic()
         self._clocks.setdefault(sender, Clock()).heard(message["at"], now=now)
         self._handle(message["topic"], message["payload"])
+
+    def _tell(self, channel: str, data: bytes) -> None:
+        listener = self._listeners.get(channel)
+        if listener is None:
+            return  # said just before we stopped listening
+        try:
+            listener(data)
+        except Exception:
+            log.exception("bus.listener_failed")
+
+    def _confirm(self, channel: str) -> None:
+        """Only the last of several answers counts: between two of them there was an end."""
+        self._asked[channel] -= 1
+        if self._asked[channel] > 0:
+            return
+        del self._asked[channel]
+        if (confirmed := self._confirmations.get(channel)) is not None:
+            confirmed.set()
+        if channel == channel_of_node(self.node):
+            self.is_hearing = True
+            for check in self._on_back:
+                check()
+
+
+def _size(command: Command) -> int:
+    return sum(len(part) for part in command if isinstance(part, str | bytes))
 
 
 async def _logged(outcome: Awaitable[None], topic: str) -> None:
@@ -261,6 +312,7 @@ NODE = web.AppKey("NODE", str)
 async def bus(app: web.Application) -> AsyncIterator[None]:
     """Talk and listen while the application runs."""
     async with running(app[BUS].listen()), running(app[BUS].write()), running(app[BUS].hello()):
+        await app[BUS].connected(within=CONFIRM_SECONDS)
         yield
 
 

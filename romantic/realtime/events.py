@@ -25,13 +25,9 @@ class Event:
     data: dict[str, Any]
     kind: Kind = Kind.RECOVERABLE
 
-    def frame(self, seq: int | None = None) -> bytes:
-        """The bytes on the wire; only recoverable events carry a sequence number."""
-        envelope: dict[str, Any] = {"event": self.name, "data": self.data}
-        if seq is not None:
-            envelope["seq"] = seq
-        envelope["ts"] = timestamp()
-        return encode(envelope)
+    def frame(self) -> bytes:
+        """The bytes on the wire; recoverable events are given their number in their person's stream."""
+        return encode({"event": self.name, "data": self.data, "ts": timestamp()})
 
 
 class CloseCode(enum.IntEnum):

@@ -1,8 +1,6 @@
 """Who is connected to this process, and how an event reaches all of a person's phones."""
 
 import asyncio
-import itertools
-import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from time import monotonic
@@ -12,8 +10,12 @@ import structlog
 from aiohttp import web
 
 from romantic.background import running
+from romantic.realtime.bus import BUS
+from romantic.realtime.delivery import Delivery
 from romantic.realtime.events import CloseCode, Event, Kind, timestamp
 from romantic.realtime.socket import Socket
+from romantic.realtime.streams import Streams
+from romantic.redis import REDIS
 from romantic.settings import SETTINGS, Settings
 
 log = structlog.get_logger()
@@ -25,25 +27,18 @@ GREETED_AT_ONCE = 6  # fewer than the database has connections: requests need so
 class Hub:
     """The sockets of this process by user and by session.
 
-    `send` is the one way to reach a person: what later crosses nodes or waits for a phone to come back
-    hangs behind it. `epoch` names the stream the sequence numbers belong to.
+    `send` is the one way to reach a person, on whatever node their sockets are.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.epoch = secrets.token_hex(4)
+    def __init__(self, settings: Settings, delivery: Delivery) -> None:
+        self.delivery = delivery
         self.in_call: set[UUID] = set()
         self.turnstile = asyncio.Semaphore(GREETED_AT_ONCE)
         self._settings = settings
-        self._seq = itertools.count(1)
-        self._last_seq = 0
         self._by_user: dict[UUID, set[Socket]] = {}
         self._on_enter: list[Callable[[Socket], None]] = []
         self._on_leave: list[Callable[[Socket], None]] = []
         self._next_ping: dict[Socket, float] = {}
-
-    @property
-    def seq(self) -> int:
-        return self._last_seq
 
     @property
     def count(self) -> int:
@@ -81,6 +76,7 @@ class Hub:
         if not own:
             del self._by_user[socket.user_id]
         self._next_ping.pop(socket, None)
+        self.delivery.leave(socket)
         for forget in self._on_leave:
             forget(socket)
 
@@ -105,20 +101,25 @@ class Hub:
 
     def send(self, user_id: UUID, event: Event, *, but_session: UUID | None = None) -> None:
         """Send to every phone of the user except those of one session; no phone, no error."""
-        frame = event.frame(self._number(event))
+        if event.kind is not Kind.VOLATILE:
+            self.delivery.send(user_id, event, but=but_session)
+            return
+        frame = event.frame()
         for socket in tuple(self._by_user.get(user_id, ())):
             if but_session is None or socket.session_id != but_session:
-                socket.send_frame(frame, volatile=event.kind is Kind.VOLATILE)
+                socket.send_frame(frame, volatile=True)
+        self.delivery.whisper(user_id, frame, but=but_session)
 
     def send_to(self, socket: Socket, event: Event) -> None:
-        """Send to one phone."""
-        socket.send_frame(event.frame(self._number(event)), volatile=event.kind is Kind.VOLATILE)
-
-    def _number(self, event: Event) -> int | None:
+        """Send to one phone; what it misses waits for the next socket of its session."""
         if event.kind is Kind.VOLATILE:
-            return None
-        self._last_seq = next(self._seq)
-        return self._last_seq
+            socket.send(event)
+        else:
+            self.delivery.send(socket.user_id, event, only=socket.session_id, conn=socket.conn_id)
+
+    def send_to_session(self, user_id: UUID, session_id: UUID, event: Event) -> None:
+        """Send a numbered event to the phones of one session, on whatever node they are."""
+        self.delivery.send(user_id, event, only=session_id)
 
     def end_session(self, session_id: UUID, reason: str) -> None:
         """Close the sockets of a session that was ended, on this or another node."""
@@ -177,11 +178,14 @@ HUB = web.AppKey("HUB", Hub)
 
 async def hub(app: web.Application) -> AsyncIterator[None]:
     """Watch over the sockets while the application runs."""
-    async with running(app[HUB].watch()):
+    async with running(app[HUB].watch()), running(app[HUB].delivery.heal()):
         yield
 
 
 def add_hub(app: web.Application) -> Hub:
-    app[HUB] = Hub(app[SETTINGS])
+    """Needs the bus and the Redis client."""
+    settings = app[SETTINGS]
+    streams = Streams(events=settings.stream_events, seconds=settings.stream_seconds)
+    app[HUB] = Hub(settings, Delivery(app[BUS], app[REDIS], streams))
     app.cleanup_ctx.append(hub)
     return app[HUB]

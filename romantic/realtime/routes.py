@@ -181,12 +181,14 @@ async def _first_frame(socket: Socket) -> str:
 
 async def _greet(socket: Socket) -> None:
     assert socket.principal is not None
-    settings, hub = socket.app[SETTINGS], socket.app[HUB]
+    settings = socket.app[SETTINGS]
+    # First: what features say of now is then from after it, and whatever changes later is sent.
+    place = await socket.app[HUB].delivery.join(socket)
     data: dict[str, Any] = {
         "sessionId": socket.session_secret,
         "userId": socket.user_id,
-        "epoch": hub.epoch,
-        "seq": hub.seq,
+        "epoch": place.epoch,
+        "seq": place.seq,
         "serverTime": timestamp(),
         "heartbeatMs": round(settings.ws_ping_seconds * 1000),
         "inCallPingMs": round(settings.ws_call_ping_seconds * 1000),

@@ -97,9 +97,9 @@ class Socket:
         """Queued, and not yet written."""
         return len(self._queue)
 
-    def send(self, event: Event, seq: int | None = None) -> None:
-        """Queue the event; never blocks, never raises."""
-        self.send_frame(event.frame(seq), volatile=event.kind is Kind.VOLATILE)
+    def send(self, event: Event) -> None:
+        """Queue the event without a number; never blocks, never raises."""
+        self.send_frame(event.frame(), volatile=event.kind is Kind.VOLATILE)
 
     def send_frame(self, frame: bytes, *, volatile: bool = False) -> bool:
         """Queue bytes; whether they were taken. Volatile frames are dropped from half full; an overflow ends

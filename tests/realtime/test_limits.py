@@ -213,8 +213,8 @@ async def test_volatile_frames_are_the_first_to_go(client, deaf):
         await asyncio.sleep(0)
     hub.send(slow, Event("balance", {"balance": 1}))
 
+    await until(lambda: end._queue[-1].startswith(b'{"event":"balance"'))
     assert end.closed_by is None
-    assert end._queue[-1].startswith(b'{"event":"balance"')
 
 
 async def test_write_that_hangs_ends_the_socket_without_an_overflow(client, deaf, monkeypatch):

@@ -1,0 +1,96 @@
+"""A line: one person's events on their way to the sockets at this node, in the order of their numbers."""
+
+import asyncio
+from collections import deque
+from uuid import UUID
+
+from romantic.realtime.socket import Socket
+from romantic.realtime.streams import Record, new_epoch, now_ms
+
+
+class Reader:
+    """A socket's place in the line: it has been handed everything up to `seq`."""
+
+    def __init__(self, socket: Socket, *, epoch: str, seq: int) -> None:
+        self.socket = socket
+        self.epoch = epoch
+        self.seq = seq
+        self.is_live = True
+
+
+class Memory:
+    """The stream of a node that is without Redis: the last events, in numbers and bytes bounded."""
+
+    def __init__(self, *, events: int, size: int) -> None:
+        self.size = 0
+        self._most = (events, size)
+        self._kept: deque[tuple[int, Record]] = deque()
+
+    def add(self, seq: int, record: Record) -> None:
+        self._kept.append((seq, record))
+        self.size += len(record.body)
+        events, size = self._most
+        while len(self._kept) > events or self.size > size:
+            self.size -= len(self._kept.popleft()[1].body)
+
+    def after(self, seq: int, count: int) -> list[tuple[int, Record]]:
+        return [(n, record) for n, record in self._kept if n > seq][:count]
+
+
+class Line:
+    """Where a person's events stand here. With `memory` it is alone: numbered by this node, under an epoch
+    of its own, until Redis has it again; what is sent while it `returns` waits for the outcome."""
+
+    def __init__(self, user_id: UUID) -> None:
+        self.user_id = user_id
+        self.epoch = ""
+        self.seq = 0
+        self.target = 0  # a number seen, while those before it are not here yet
+        self.is_open = False
+        self.joining = 0
+        self.readers: dict[Socket, Reader] = {}
+        self.memory: Memory | None = None
+        self.returning: list[Record] | None = None
+        self.opening: asyncio.Future[None] | None = None
+        self.reading: asyncio.Future[None] | None = None
+        self.used_at = 0.0
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.readers and not self.joining
+
+    def join(self, socket: Socket) -> Reader:
+        """From here on the socket is handed what comes."""
+        reader = self.readers[socket] = Reader(socket, epoch=self.epoch, seq=self.seq)
+        return reader
+
+    def deliver(self, seq: int, record: Record) -> None:
+        """Hand the event to those it is for; the number is the next."""
+        self.seq = seq
+        frame = record.frame(seq)
+        readers = [reader for reader in self.readers.values() if reader.is_live]
+        is_here = any(reader.socket.conn_id == record.conn for reader in readers)
+        for reader in readers:
+            reader.seq = seq
+            socket = reader.socket
+            if record.is_for(socket.session_id) and (not is_here or socket.conn_id == record.conn):
+                socket.send_frame(frame)
+
+    def adopt(self, epoch: str, seq: int) -> list[Reader]:
+        """Go on in another epoch; returns who must be told that something may have been missed."""
+        self.epoch, self.seq = epoch, seq
+        for reader in self.readers.values():
+            reader.epoch, reader.seq, reader.is_live = epoch, seq, True
+        return list(self.readers.values())
+
+    def go_alone(self, memory: Memory) -> None:
+        """Redis does not take the person's events: this node numbers and keeps them."""
+        self.memory = memory
+        self.is_open = True
+        self.epoch, self.seq = new_epoch(), max(self.seq, now_ms())
+
+    def remember(self, record: Record) -> None:
+        """Number, keep and deliver an event, alone."""
+        assert self.memory is not None
+        self.memory.add(self.seq + 1, record)
+        self.deliver(self.seq + 1, record)
