@@ -1,4 +1,4 @@
-"""What REST, sockets and sweepers all do with a call at any node: one transaction, and then the phones are told."""
+"""What REST, sockets and sweepers do with a call at any node: one transaction, and then the phones are told."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -126,7 +126,7 @@ async def ring(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:
 
 
 async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID) -> KnownCall:
-    """Answer; the receiver's other devices stop ringing, and every node with a phone of either hears of it."""
+    """Answer; the receiver's other devices stop ringing, and every node with a phone of it hears of it."""
     async with connection(app) as conn:
         call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
     by_evidence = await _by_evidence(app, call["caller_id"], call["receiver_id"])
@@ -168,7 +168,8 @@ async def end(app: web.Application, *, call_id: UUID, ending: Ending) -> Over:
     """End the call in whatever state it is, once; whoever comes second gets the same numbers.
 
     A party hangs up, cancels or declines; `ending.by` None is the server. A call that another node keeps is
-    ended there, by its meter; without an answer it is settled here, at what was last proven. Raises CallNotFound.
+    ended there, by its meter; without an answer it is settled here, at what was last proven.
+    Raises CallNotFound.
     """
     await app[KEEPING].end_at_keeper(call_id, ending)
     async with transaction(app) as conn:

@@ -23,8 +23,8 @@ log = structlog.get_logger()
 WRITES = web.AppKey("WRITES", set[asyncio.Task[None]])
 
 
-def join(app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
-    """Take a seat. `beats`: this party's beats come over the socket, so the phone's node has to ask for them."""
+def join(_app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
+    """Take a seat. `beats`: this party's beats come over the socket, and its node has to ask for them."""
     others = [one for one in live.room.participants if UUID(str(one["userId"])) != phone.user_id]
     waiting = live.room.join(phone)
     return {
@@ -35,14 +35,14 @@ def join(app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) 
     }
 
 
-def sit_again(app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
+def sit_again(_app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
     """Take the seat of the same person's phone that was lost a moment ago, and tell nobody."""
     if phone.session_id == live.room.session_of(phone.user_id) or live.room.session_of(phone.user_id) is None:
         live.room.sit_again(phone)
     return {"beats": live.meter.via(phone.user_id) == "ws"}
 
 
-def leave(app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
+def leave(_app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
     """Get up without hanging up."""
     _check_seat(live, phone)
     live.room.leave(phone)
@@ -54,7 +54,7 @@ def describe(
 ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
     """Hand an offer or answer to the other side as it is; whoever comes late finds it in the database.
 
-    Not delivered: the other side is not in the room yet. Raises InvalidCallState for an answer without an offer.
+    Not delivered: the other side is not in the room yet. Raises InvalidCallState for an answer to no offer.
     """
     _check_seat(live, phone, target=body.get("target"))
     kind, description = body["kind"], body["description"]
@@ -97,7 +97,7 @@ def _write_later(app: web.Application, job: Coroutine[Any, Any, None]) -> None:
 
 
 def pass_candidate(
-    app: web.Application, live: LiveCall, phone: Phone, body: dict[str, Any]
+    _app: web.Application, live: LiveCall, phone: Phone, body: dict[str, Any]
 ) -> dict[str, Any]:
     _check_seat(live, phone, target=body.get("target"))
     payload = {"candidate": body["candidate"]}
@@ -112,7 +112,7 @@ async def take_sample(
     return {}
 
 
-async def end(app: web.Application, live: LiveCall, phone: Phone, body: dict[str, Any]) -> dict[str, Any]:
+async def end(app: web.Application, live: LiveCall, _: Phone, body: dict[str, Any]) -> dict[str, Any]:
     """End the call, by the meter that is here; the asker reads in the database what came of it."""
     ending = Ending.of(body)
     await conduct.end(app, call_id=live.id, ending=ending)

@@ -1,7 +1,8 @@
 """Who keeps a call: one node holds its room and its meter, and every other asks that one.
 
-The keeper stands in PostgreSQL, and so does its sign of life: a node that has not said for CALL_KEEPER_SECONDS
-that it lives has lost its calls to whoever needs them next. Redis carries the questions, never the decision.
+The keeper stands in PostgreSQL, and so does its sign of life: a node that has not said for
+CALL_KEEPER_SECONDS that it lives has lost its calls to whoever needs them next. Redis carries the questions,
+never the decision.
 """
 
 import asyncio
@@ -51,7 +52,7 @@ class Keeping:
 
     @property
     def _may_bury(self) -> bool:
-        """Whether a silent node is surely dead: after the database was away every node looks so for a while."""
+        """Whether a silent node is dead: after the database was away every node looks so for a while."""
         now = monotonic()
         return now - self._said_at < self._seconds < now - self._alive_since
 
@@ -65,7 +66,7 @@ class Keeping:
         self._said_at = at
 
     async def run(self) -> None:
-        """Say that this node lives, until cancelled: a lost connection may swallow the cancellation itself."""
+        """Say that this node lives, until cancelled: a lost connection may swallow the cancellation."""
         task = asyncio.current_task()
         while task is not None and not task.cancelling():
             try:

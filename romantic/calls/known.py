@@ -16,8 +16,8 @@ MOST_BEATS = 60  # that wait to be told to the keeper: half a minute of both par
 class KnownCall:
     """A live call as this node knows it; the truth about it is in the database.
 
-    `term` counts its keepers: what is written with an old one is refused. `seated` are the phones of this node
-    that have joined its room.
+    `term` counts its keepers: what is written with an old one is refused. `seated` are the phones of this
+    node that have joined its room.
     """
 
     def __init__(self, call: Row, *, hub: Hub, beat_seconds: float) -> None:

@@ -203,7 +203,7 @@ class Metering:
             except InsufficientCoins:
                 return False
             if entry is None:
-                # It ended, another node keeps it, or an earlier charge was committed without our hearing of it.
+                # It ended, another node keeps it, or an earlier charge was committed and we never heard of it.
                 live.blocks_charged = (await service.get_call(conn, call_id=live.id))["blocks_charged"]
         if entry is None:
             await align(self._app, live.id)

@@ -1,7 +1,7 @@
 """Evidence on its way to the keeper: what the phones of this node have shown, told every moment.
 
-Instants travel on the keeper's own monotonic clock, as far as its messages have told it: never too late, so what
-is slow, lost or out of order can only shorten a bill.
+Instants travel on the keeper's own monotonic clock, as far as its messages have told it: never too late, so
+what is slow, lost or out of order can only shorten a bill.
 """
 
 import asyncio

@@ -127,7 +127,7 @@ async def _align(app: web.Application, standing: Row) -> None:
 
 
 def _is_to_settle(known: KnownCall, standing: Row) -> bool:
-    """Whether it has changed hands, lost its keeper while a phone of it is here, or is metered in another way."""
+    """Whether it has changed hands, lost its keeper while a phone of it is here, or is metered anew."""
     is_ours = isinstance(known, LiveCall)
     is_lost = known.term != standing["meter_term"]
     is_needed = not is_ours and standing["is_orphan"] and bool(known.seated)

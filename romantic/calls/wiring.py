@@ -17,36 +17,25 @@ from romantic.calls.metering import metering
 from romantic.calls.reports import REPORTER, Reporter
 from romantic.calls.room import Phone
 from romantic.calls.sweeper import follow
-from romantic.realtime import BUS, HUB, NODE, Event, Kind, Socket
+from romantic.realtime import HUB, NODE, Event, Socket
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
 
 
 def add_calls(app: web.Application) -> None:
     """Needs the hub; the loops start with the application."""
-    app[LIVE] = LiveCalls(app[SETTINGS], app[HUB], partial(deliver, app))
+    app[LIVE] = LiveCalls(app[SETTINGS], app[HUB], partial(_deliver, app))
     app[KEEPING] = Keeping(app, ACTS)
     app[REPORTER] = Reporter(app)
     app[WRITES] = set()
     follow(app)
-    app[BUS].on("call.deliver", partial(_delivered, app))
     app[HUB].on_leave(lambda socket: _gone(app, socket))
     app.cleanup_ctx.extend((peers, metering))
 
 
-def deliver(app: web.Application, phone: Phone, event: Event) -> None:
-    """Send to the phone in a seat, at this node or its own."""
-    if phone.node == app[NODE]:
-        for socket in app[HUB].sockets_of(phone.user_id):
-            if socket.conn_id == phone.conn_id:
-                app[HUB].send_to(socket, event)
-    else:
-        news = {"phone": phone.plain(), "event": event.name, "data": event.data, "kind": event.kind.value}
-        app[BUS].publish("call.deliver", news, to=phone.node)
-
-
-def _delivered(app: web.Application, news: dict[str, Any]) -> None:
-    deliver(app, Phone.of(news["phone"]), Event(news["event"], news["data"], Kind(news["kind"])))
+def _deliver(app: web.Application, phone: Phone, event: Event) -> None:
+    """To the phone in a seat, on whatever node it is."""
+    app[HUB].send_to_session(phone.user_id, phone.session_id, event)
 
 
 async def peers(app: web.Application) -> AsyncIterator[None]:

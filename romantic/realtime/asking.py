@@ -27,7 +27,7 @@ class NodeAway(Exception):
 class Asking:
     """One desk per process: it answers what it was told how to, and asks with a deadline of its own.
 
-    Questions to one node arrive in their order. A question without an answer may have been served all the same.
+    Questions to one node arrive in their order. One without an answer may have been served all the same.
     """
 
     def __init__(self, bus: Bus) -> None:

@@ -91,8 +91,8 @@ class Bus:
     ) -> None:
         """Tell every node, or the one named; JSON in, JSON out. Never blocks, never raises.
 
-        `to` is the name of a node (`bus.node` there); one that is gone hears nothing. `told` gets how many other
-        nodes Redis handed it to, or None if it did not answer.
+        `to` is the name of a node (`bus.node` there); one that is gone hears nothing. `told` gets how many
+        other nodes Redis handed it to, or None if it did not answer.
         """
         if to is None or to == self.node:
             self._handle(topic, orjson.loads(encode(payload)))
@@ -102,8 +102,8 @@ class Bus:
             self.run(("PUBLISH" if to is None else "SPUBLISH", channel, message), told)
 
     def on_clock_of(self, node: str, at: float) -> float | None:
-        """Our monotonic instant on the monotonic clock of another node: exact, or too early by what the quickest
-        of its latest messages took to us, never too late. None if nothing was heard of it lately."""
+        """Our monotonic instant on the clock of another node: too early by what the quickest of its latest
+        messages took to us, never too late. None if nothing was heard of it lately."""
         clock = self._clocks.get(node)
         return None if clock is None else clock.read(at, now=monotonic())
 
