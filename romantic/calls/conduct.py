@@ -1,4 +1,4 @@
-"""What REST, sockets and sweepers do with a call at any node: one transaction, and then the phones are told."""
+"""What REST, sockets and sweepers do with a call, at any node: one transaction, then the phones are told."""
 
 import time
 from collections.abc import Callable, Iterable

@@ -92,14 +92,17 @@ class Keeping:
         known.touch(user_id, at=monotonic())
         return known
 
-    async def settle(self, call: Row) -> KnownCall:
-        """The call of this row, kept here if nobody who lives keeps it; raises InvalidCallState."""
+    async def settle(self, call: Row, *, is_agreed: bool = False) -> KnownCall:
+        """The call of this row, kept here if nobody who lives keeps it, or its keeper agrees.
+
+        Raises InvalidCallState.
+        """
         async with self._locks[call["id"].int % LOCKS]:
             live = self._app[LIVE].get(call["id"])
             if live is not None and live.term == call["meter_term"]:
                 return live
-            if call["status"] in service.LIVE_STATES and self._is_free(call):
-                call = await self._claim(call, is_agreed=False)
+            if call["status"] in service.LIVE_STATES and (is_agreed or self._is_free(call)):
+                call = await self._claim(call, is_agreed=is_agreed)
             if call["status"] not in service.LIVE_STATES:
                 raise InvalidCallState(status=call["status"])
             if call["meter_node"] == self._node:

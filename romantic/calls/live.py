@@ -88,6 +88,11 @@ class LiveCall(KnownCall):
         seen = [at for one, at in elsewhere.items() if session_id in (None, one)]
         return max((here, *seen) if here is not None else seen, default=None)
 
+    @property
+    def is_heard_elsewhere(self) -> bool:
+        """Whether a phone of it is, or was, connected to another node."""
+        return any(self._seen_elsewhere.values())
+
     def seen_elsewhere(self, user_id: UUID, session_id: UUID, *, at: float) -> None:
         """Another node had a byte of that session at this instant of our monotonic clock."""
         seen = self._seen_elsewhere[user_id]
@@ -131,8 +136,11 @@ class LiveCall(KnownCall):
 def _meter(call: Row, parties: tuple[UUID, UUID], rules: MeterRules) -> Meter:
     """A fresh meter, or the one another process has written down."""
     if call.get("meter"):
-        snapshot = Snapshot(**{**call["meter"], "levels": tuple(call["meter"]["levels"])})
-        return Meter.restore(parties, rules, snapshot, at=monotonic())
+        snapshot, at = Snapshot(**{**call["meter"], "levels": tuple(call["meter"]["levels"])}), monotonic()
+        meter = Meter.restore(parties, rules, snapshot, at=at)
+        if call["meter_term"] > 1:  # it was kept before: its people have their time to come back
+            meter.excuse(until=at + (call["rejoin_seconds_left"] or 0.0))
+        return meter
     return Meter(parties, rules, ringing=call["status"] != "answered")
 
 

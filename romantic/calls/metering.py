@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from romantic.calls import conduct, service
+from romantic.calls.handing import hand_over_all
 from romantic.calls.keeping import KEEPING
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.meter import Change
@@ -25,7 +26,7 @@ from romantic.coins import service as coins
 from romantic.coins.errors import InsufficientCoins
 from romantic.coins.news import tell_entry
 from romantic.db import DatabaseBusy, connection
-from romantic.realtime import Event, Kind
+from romantic.realtime import BUS, Event, Kind
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ sql = service.sql
 
 WARNINGS = (60, 20)  # seconds before the coins run out
 METER_EVENT_SECONDS = 60.0
+HAND_OVER_SECONDS = 4.0
 LEAD_TICKS = 2  # a block is charged this early, so that a late tick is not a free second
 
 
@@ -43,6 +45,7 @@ class Metering:
         self._app = app
         self._settings = app[SETTINGS]
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard_at = monotonic()
 
     async def run(self) -> None:
         """Look at every live call each tick; for ever."""
@@ -76,6 +79,7 @@ class Metering:
             seen = live.heard_at(party)
             if seen is not None:
                 live.monitor.touch(party, at=seen)
+        self._excuse(live, at)
         live.changes.extend(live.monitor.tick(at))
         while live.changes:
             await self._act(live, live.changes[0])
@@ -91,6 +95,13 @@ class Metering:
         is_due = at - live.told_at >= METER_EVENT_SECONDS or live.levels != live.told_levels
         if live.meter.started_at is not None and is_due:
             self._tell_meter(live, live.meter.state)
+
+    def _excuse(self, live: LiveCall, at: float) -> None:
+        """While we do not hear the other nodes, the silence of phones that are there ends no call."""
+        if self._app[BUS].is_hearing:
+            self._heard_at = at
+        elif live.is_heard_elsewhere and at - self._heard_at < self._settings.call_rejoin_seconds:
+            live.meter.excuse(until=at + self._settings.monitor_grace_seconds)
 
     def _is_known(self, live: LiveCall) -> bool:
         return self._app[LIVE].get(live.id) is live
@@ -203,7 +214,7 @@ class Metering:
             except InsufficientCoins:
                 return False
             if entry is None:
-                # It ended, another node keeps it, or an earlier charge was committed and we never heard of it.
+                # It ended, another node keeps it, or an earlier charge was committed without our knowing.
                 live.blocks_charged = (await service.get_call(conn, call_id=live.id))["blocks_charged"]
         if entry is None:
             await align(self._app, live.id)
@@ -250,6 +261,7 @@ class Metering:
             if live.answered and live.meter.started_at is not None:
                 with suppress(DatabaseBusy):
                     await self._save(live)
+        await hand_over_all(self._app, within=HAND_OVER_SECONDS)
 
 
 LOOPS = web.AppKey("LOOPS", list[asyncio.Task[None]])

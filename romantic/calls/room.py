@@ -131,6 +131,14 @@ class Room:
         self._deliver(seat, event)
         return True
 
+    def waiting_for(self, user_id: UUID) -> list[Event]:
+        """What the party will get when it comes."""
+        return self._waiting[user_id]
+
+    def keep_waiting(self, user_id: UUID, event: Event) -> None:
+        """Another keeper had this for a party that has yet to come."""
+        self._put_aside(event, target=user_id)
+
     def put_aside(self, name: str, payload: dict[str, Any], *, sender: UUID) -> None:
         """What the database still holds for a party that has yet to come, after a restart."""
         self._put_aside(Event(name, {**payload, **self._stamp(sender)}), target=self.other(sender))

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from romantic.calls import conduct
+from romantic.calls.handing import take
 from romantic.calls.keeper import ACTS, WRITES
 from romantic.calls.keeping import KEEPING, Keeping
 from romantic.calls.known import Outpost
@@ -17,7 +18,7 @@ from romantic.calls.metering import metering
 from romantic.calls.reports import REPORTER, Reporter
 from romantic.calls.room import Phone
 from romantic.calls.sweeper import follow
-from romantic.realtime import HUB, NODE, Event, Socket
+from romantic.realtime import ASKING, HUB, NODE, Event, Socket
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
 
@@ -28,6 +29,7 @@ def add_calls(app: web.Application) -> None:
     app[KEEPING] = Keeping(app, ACTS)
     app[REPORTER] = Reporter(app)
     app[WRITES] = set()
+    app[ASKING].answer("call.take", partial(take, app))
     follow(app)
     app[HUB].on_leave(lambda socket: _gone(app, socket))
     app.cleanup_ctx.extend((peers, metering))
