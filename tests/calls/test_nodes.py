@@ -188,8 +188,8 @@ async def test_end_at_another_node_bills_what_the_keepers_meter_says(make_line):
 
 async def test_silence_at_the_other_node_stops_the_clock_at_the_last_byte(make_line):
     (one, _), call, caller, receiver = await make_line(call_suspect_seconds=1.5, call_disconnect_seconds=3.0)
-    await connected(call, caller, receiver)
     began = monotonic()
+    await connected(call, caller, receiver)
     async with alive(caller):
         async with alive(receiver):
             await until(lambda: one.live(call).meter.billable(at=0.0) > 1.0)
@@ -319,7 +319,7 @@ async def test_keeper_that_only_seemed_dead_finds_out_and_stops_its_meter(make_l
 
 async def test_of_nodes_that_claim_a_call_at_once_one_keeps_it(make_nodes):
     stages = await make_nodes(3)
-    ann, bea = await stages[0].pair()
+    ann, bea = await stages[0].pair(coins=500)
     for round_ in range(5):
         call = await stages[0].answered(ann, bea)
         finds = [
@@ -337,8 +337,8 @@ async def test_of_nodes_that_claim_a_call_at_once_one_keeps_it(make_nodes):
 
 async def test_node_that_stops_hands_the_running_clock_to_the_node_of_the_phones(make_line, connect):
     (one, other), call, caller, receiver = await make_line(call_snapshot_seconds=60)
-    await connected(call, caller, receiver)
     began = monotonic()
+    await connected(call, caller, receiver)
     ann = elsewhere(caller.person, other.host)
     again = await connect(ann)
     await again.ask("join-room", roomId=call.room_id)
