@@ -1,5 +1,7 @@
 """The composition root: the only module that knows every room of the house."""
 
+from functools import partial
+
 from aiohttp import web
 
 from romantic.admin import purchases as admin_purchases
@@ -11,7 +13,7 @@ from romantic.auth.sessions import add_sessions, end_sessions
 from romantic.calls import routes as calls
 from romantic.calls import signaling
 from romantic.calls.parting import end_call_of, part
-from romantic.calls.wiring import add_calls, greet
+from romantic.calls.wiring import add_calls, come_back, greet, outdated
 from romantic.coins import ads_routes, purchase_routes
 from romantic.coins import routes as coins
 from romantic.coins.auditor import auditor
@@ -47,6 +49,7 @@ from romantic.realtime.asking import add_asking
 from romantic.realtime.bus import add_bus
 from romantic.realtime.hub import add_hub
 from romantic.realtime.presence import add_presence
+from romantic.realtime.resume import add_resumption
 from romantic.realtime.routes import GREETINGS, Greeting
 from romantic.redis import add_redis
 from romantic.settings import SETTINGS, Settings
@@ -118,6 +121,10 @@ def create_app(settings: Settings) -> web.Application:
     add_watching(app)
     add_calls(app)
     app.cleanup_ctx.append(probes)
+    resumption = add_resumption(app)
+    resumption.judges += [partial(user_events.from_strangers, app), partial(outdated, app)]
+    resumption.snapshots += [greet, message_events.greet]
+    resumption.on_resume.append(come_back)
     greetings: list[Greeting] = [greet]
     app[GREETINGS] = greetings
     add_signals(app, parted=[part, look_again], gone=[end_call_of, end_sessions, hide])

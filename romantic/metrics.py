@@ -50,6 +50,7 @@ RATE_LIMITED = _counter("rate_limited", "Requests and frames over a limit.", "po
 IDEMPOTENT_REPLAYS = _counter("idempotent_replays", "Answers given again to a retry.", "route")
 
 WS_OPENED = _counter("ws_connections_opened", "Sockets that signed in.", "client")
+WS_RESUMED = _counter("ws_resumes", "Phones that came back and asked for what they missed.", "outcome")
 WS_DISCONNECTS = _counter("ws_disconnects", "Sockets closed.", "close_code", "reason")
 WS_EVENTS = _counter(
     "ws_events", "Frames of clients by what became of them.", "direction", "event", "outcome"

@@ -28,7 +28,7 @@ ASK_SECONDS = 1.0
 
 
 async def hand_over_all(app: web.Application, *, within: float) -> None:
-    """Hand every call on, to a node one of its phones sits at; what nobody takes now, whoever needs it may."""
+    """Hand every call on, to a node one of its phones sits at; what nobody takes, whoever needs it may."""
     turns = asyncio.Semaphore(AT_ONCE)
 
     async def hand_over(live: LiveCall) -> None:

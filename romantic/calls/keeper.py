@@ -36,10 +36,9 @@ def join(_app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any])
 
 
 def sit_again(_app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
-    """Take the seat of the same person's phone that was lost a moment ago, and tell nobody."""
-    if phone.session_id == live.room.session_of(phone.user_id) or live.room.session_of(phone.user_id) is None:
-        live.room.sit_again(phone)
-    return {"beats": live.meter.via(phone.user_id) == "ws"}
+    """Take back the seat that was lost a moment ago, and tell nobody."""
+    live.room.sit_again(phone)
+    return {"beats": live.meter.via(phone.user_id) == "ws", "isSeated": live.room.is_seated(phone)}
 
 
 def leave(_app: web.Application, live: LiveCall, phone: Phone, _: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +64,7 @@ def describe(
     stored = _store(app, live.id, kind, text)
     if not delivered:
         return _answered(stored, {"delivered": False})
-    _write_later(app, stored)
+    do_later(app, stored)  # the other side has it already: the write must not hold up the next frame
     return {"delivered": True}
 
 
@@ -80,10 +79,10 @@ async def _store(app: web.Application, call_id: UUID, kind: str, sdp: str) -> No
         await conn.run(query, call_id=call_id, sdp=sdp)
 
 
-def _write_later(app: web.Application, job: Coroutine[Any, Any, None]) -> None:
-    """The other side has it already: the write must not hold up the next frame."""
+def do_later(app: web.Application, job: Coroutine[Any, Any, None]) -> None:
+    """What nobody waits for; in time before the application stops."""
 
-    async def write() -> None:
+    async def do() -> None:
         try:
             await job
         except DatabaseBusy as error:
@@ -91,7 +90,7 @@ def _write_later(app: web.Application, job: Coroutine[Any, Any, None]) -> None:
         except Exception:
             log.exception("signaling.crashed")
 
-    task = asyncio.create_task(write())
+    task = asyncio.create_task(do())
     app[WRITES].add(task)
     task.add_done_callback(app[WRITES].discard)
 

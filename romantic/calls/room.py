@@ -55,6 +55,7 @@ class Room:
         self._seats: dict[UUID, Phone] = {}
         self._joined_at: dict[UUID, float] = {}
         self._sessions: dict[UUID, UUID] = {}  # whose phone took the seat last, also while it is empty
+        self._missed: set[UUID] = set()  # whose phone was lost in its seat
         self._waiting: dict[UUID, list[Event]] = {party: [] for party in parties}
         self._candidates = dict.fromkeys(parties, 0)
 
@@ -82,6 +83,7 @@ class Room:
         A second phone replaces the first; the same phone again changes nothing.
         """
         user_id = phone.user_id
+        self._missed.discard(user_id)
         if not self.is_seated(phone):
             self._sit(phone)
             self._tell_others(user_id, self._event("user-joined", user_id))
@@ -89,18 +91,25 @@ class Room:
         return waiting
 
     def sit_again(self, phone: Phone) -> None:
-        """The party has sat here before, and nobody needs to hear of it; it gets what was sent meanwhile."""
+        """Whose phone was lost, or sat here under another keeper, is back: nobody hears of it, and it gets
+        what was sent meanwhile. Not for another session, nor for who got up."""
+        user_id, session_id = phone.user_id, self.session_of(phone.user_id)
+        is_missed = user_id in self._missed or user_id in self._seats
+        if session_id is not None and not (session_id == phone.session_id and is_missed):
+            return
+        self._missed.discard(user_id)
         if not self.is_seated(phone):
             self._sit(phone)
             if self.monitor is not None:
-                self.monitor.send(self._event("user-joined", phone.user_id))
-        waiting, self._waiting[phone.user_id] = self._waiting[phone.user_id], []
+                self.monitor.send(self._event("user-joined", user_id))
+        waiting, self._waiting[user_id] = self._waiting[user_id], []
         for event in waiting:
             self._deliver(phone, event)
 
     def leave(self, phone: Phone) -> None:
         """The party gets up, and the others are told."""
         if self.vacate(phone):
+            self._missed.discard(phone.user_id)
             self._tell_others(phone.user_id, self._event("user-left", phone.user_id))
 
     def vacate(self, phone: Phone) -> bool:
@@ -109,6 +118,7 @@ class Room:
             return False
         del self._seats[phone.user_id]
         del self._joined_at[phone.user_id]
+        self._missed.add(phone.user_id)
         return True
 
     def _sit(self, phone: Phone) -> None:

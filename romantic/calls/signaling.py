@@ -211,8 +211,8 @@ def monitor_beat(socket: Socket, *, call_id: UUID, **body: Any) -> None:
 
 
 EVENTS = (
-    on("join-room", join_room, RoomEvent, in_call=True),
-    on("leave-room", leave_room, RoomEvent, in_call=True),
+    on("join-room", join_room, RoomEvent, in_call=True, of_socket=True),
+    on("leave-room", leave_room, RoomEvent, in_call=True, of_socket=True),
     on("webrtc-offer", offer, Offer, in_call=True),
     on("webrtc-answer", answer, Answer, in_call=True),
     on("ice-candidate", ice_candidate, IceCandidate, in_call=True, bucket="candidates"),
@@ -220,7 +220,7 @@ EVENTS = (
     on("call-ringing", call_ringing, CallEvent),
     on("call-accept", call_accept, CallEvent),
     on("call-reject", call_reject, CallReject),
-    on("call-stats", call_stats, CallStats, in_call=True),
-    on("monitor-offer", monitor_offer, MonitorOffer, in_call=True),
-    on("monitor-beat", monitor_beat, MonitorBeat, in_call=True),
+    on("call-stats", call_stats, CallStats, in_call=True, of_socket=True),
+    on("monitor-offer", monitor_offer, MonitorOffer, in_call=True, of_socket=True),
+    on("monitor-beat", monitor_beat, MonitorBeat, in_call=True, of_socket=True),
 )

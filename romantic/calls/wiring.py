@@ -2,25 +2,34 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 
-from romantic.calls import conduct
+from romantic.calls import conduct, service
 from romantic.calls.handing import take
-from romantic.calls.keeper import ACTS, WRITES
+from romantic.calls.keeper import ACTS, WRITES, do_later
 from romantic.calls.keeping import KEEPING, Keeping
-from romantic.calls.known import Outpost
+from romantic.calls.known import KnownCall, Outpost
 from romantic.calls.live import LIVE, LiveCall, LiveCalls
 from romantic.calls.metering import metering
 from romantic.calls.reports import REPORTER, Reporter
 from romantic.calls.room import Phone
+from romantic.calls.signaling import seat
 from romantic.calls.sweeper import follow
-from romantic.realtime import ASKING, HUB, NODE, Event, Socket
+from romantic.db import connection
+from romantic.errors import RomanticError
+from romantic.realtime import ASKING, HUB, NODE, Event, Kind, Socket
+from romantic.realtime.reading import Missed
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
+
+#: Of what a phone missed, older words of a call are not told again.
+CALL_EVENT_SECONDS = 60.0
 
 
 def add_calls(app: web.Application) -> None:
@@ -73,6 +82,40 @@ def _gone(app: web.Application, socket: Socket) -> None:
             known.room.vacate(phone)
     elif isinstance(known, Outpost):
         app[REPORTER].gone(known, phone, at=socket.last_seen)
+
+
+def come_back(socket: Socket) -> None:
+    """A phone resumed: its seat is its own again without a word, and what waited for it follows."""
+    app = socket.app
+    known = app[LIVE].of_user(socket.user_id)
+    phone = Phone(socket.user_id, socket.session_id, app[NODE], socket.conn_id)
+    if isinstance(known, LiveCall):
+        known.room.sit_again(phone)
+        if known.room.is_seated(phone):
+            known.seated[phone.user_id] = phone
+    elif isinstance(known, Outpost):
+        do_later(app, _sit_again(app, known, phone))
+
+
+async def _sit_again(app: web.Application, known: KnownCall, phone: Phone) -> None:
+    """The same at the keeper, which is another node."""
+    with suppress(RomanticError):
+        answer = await app[KEEPING].act(known.id, "sit-again", phone)
+        now = app[LIVE].known(known.id)
+        if now is not None and answer["isSeated"]:
+            seat(now, phone, beats=answer["beats"])
+
+
+async def outdated(app: web.Application, _user_id: UUID, missed: list[Missed]) -> set[int]:
+    """What belongs to a call that is over, or to a moment of it that is."""
+    told = {event.seq: event for event in missed if event.kind == Kind.WITH_CALL.value}
+    fresh = {seq: event.data["callId"] for seq, event in told.items() if event.age <= CALL_EVENT_SECONDS}
+    if fresh:
+        async with connection(app) as conn:
+            rows = await conn.all(service.sql.list_live_calls, call_ids=sorted(set(fresh.values())))
+        live = {str(row["id"]) for row in rows}
+        fresh = {seq: call_id for seq, call_id in fresh.items() if call_id in live}
+    return told.keys() - fresh.keys()
 
 
 async def greet(socket: Socket) -> dict[str, Any]:

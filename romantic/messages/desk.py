@@ -12,6 +12,7 @@ from romantic.integrations.storage import STORAGE
 from romantic.messages import service
 from romantic.messages.schemas import message_view
 from romantic.realtime import HUB, Event, Kind
+from romantic.realtime.presence import is_connected
 from romantic.settings import SETTINGS
 
 
@@ -94,7 +95,7 @@ async def delete(app: web.Application, *, user_id: UUID, message_id: UUID) -> No
 
 async def tell_typing(app: web.Application, *, user_id: UUID, other_id: UUID, is_typing: bool) -> None:
     """Never stored, and nothing for whoever may not know of the other."""
-    if not app[HUB].is_online(other_id):
+    if not await is_connected(app, other_id):
         return
     async with connection(app) as conn:
         if not await service.may_interact(conn, user_id=user_id, other_id=other_id):

@@ -3,7 +3,8 @@
 from typing import Any
 from uuid import UUID
 
-from romantic.messages import desk
+from romantic.db import connection
+from romantic.messages import desk, service
 from romantic.messages.schemas import MessageRead, MessageSend, Typing
 from romantic.realtime import Socket, on
 
@@ -29,6 +30,13 @@ async def message_read(socket: Socket, *, user_id: UUID) -> dict[str, Any]:
 
 async def typing(socket: Socket, *, user_id: UUID, is_typing: bool) -> None:
     await desk.tell_typing(socket.app, user_id=socket.user_id, other_id=user_id, is_typing=is_typing)
+
+
+async def greet(socket: Socket) -> dict[str, Any]:
+    """`sync` tells of coins and of what waits unread, from whom."""
+    async with connection(socket.app) as conn:
+        row = await service.get_standing(conn, user_id=socket.user_id)
+    return {"balance": row["coins_balance"], "unreadCounts": row["unread_counts"]}
 
 
 EVENTS = (

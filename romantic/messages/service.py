@@ -11,6 +11,8 @@ from romantic.users.errors import UserNotFound
 
 sql = load_queries("messages")
 
+MOST_UNREAD = 200
+
 
 async def send(
     conn: Connection,
@@ -112,3 +114,10 @@ async def delete(conn: Connection, *, user_id: UUID, message_id: UUID) -> UUID |
 
 async def may_interact(conn: Connection, *, user_id: UUID, other_id: UUID) -> bool:
     return bool(await conn.value(sql.may_interact, user_id=user_id, other_id=other_id))
+
+
+async def get_standing(conn: Connection, *, user_id: UUID) -> Row:
+    """Balance and unread counts by person, of the latest conversations that have some."""
+    row = await conn.one(sql.get_standing, user_id=user_id, most=MOST_UNREAD)
+    assert row is not None  # the principal's own row
+    return row

@@ -212,12 +212,6 @@ class Bus:
         """Hear the other nodes, for ever."""
         await self._subscription.run()
 
-    async def connected(self, *, within: float) -> None:
-        """Until this node hears the others, or so many seconds have passed."""
-        deadline = monotonic() + within
-        while not self.is_hearing and monotonic() < deadline:  # noqa: ASYNC110 - it comes within milliseconds
-            await asyncio.sleep(0.005)
-
     async def hello(self) -> None:
         """Let the others know that this node is there, for ever."""
         while True:
@@ -246,10 +240,8 @@ class Bus:
             confirmed.clear()
         if is_up:
             self._subscription.send("SUBSCRIBE", "romantic:nodes")
-            for channel in (
-                *self._listeners,
-                channel_of_node(self.node),
-            ):  # ours last: it says that all are there
+            # Ours last: it says that all are there.
+            for channel in (*self._listeners, channel_of_node(self.node)):
                 self._ask_for(channel)
             self._say_hello(is_new=True)
 
@@ -312,7 +304,9 @@ NODE = web.AppKey("NODE", str)
 async def bus(app: web.Application) -> AsyncIterator[None]:
     """Talk and listen while the application runs."""
     async with running(app[BUS].listen()), running(app[BUS].write()), running(app[BUS].hello()):
-        await app[BUS].connected(within=CONFIRM_SECONDS)
+        deadline = monotonic() + CONFIRM_SECONDS  # without Redis we start as well
+        while not app[BUS].is_hearing and monotonic() < deadline:  # noqa: ASYNC110 - for milliseconds
+            await asyncio.sleep(0.005)
         yield
 
 

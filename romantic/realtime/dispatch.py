@@ -1,5 +1,6 @@
 """Event tables: the name, handler and schema of a client event on one line, and what serves them."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic, perf_counter
 from typing import Any
@@ -40,7 +41,8 @@ MAX_SHOWN_NAME = 64
 
 class EventRoute:
     """One row of a feature's event table. `in_call` events are served even when the token has run out
-    during a call; `bucket` names the socket's rate that counts it."""
+    during a call; `bucket` names the socket's rate that counts it. What an event `of_socket` does ends with
+    the socket: a client that came back and asks for it again is not answered with the old answer."""
 
     def __init__(
         self,
@@ -50,12 +52,14 @@ class EventRoute:
         *,
         in_call: bool = False,
         bucket: str = "frames",
+        of_socket: bool = False,
     ) -> None:
         self.name = name
         self.handler = handler
         self.schema = schema()
         self.in_call = in_call
         self.bucket = bucket
+        self.of_socket = of_socket
 
 
 on = EventRoute
@@ -94,15 +98,17 @@ class Dispatcher:
     async def _serve(self, socket: Socket, frame: dict[str, Any]) -> None:
         message_id = frame.get("id")
         route = self.routes.get(frame["event"])
+        if socket.release is not None and frame["event"] != "resume":
+            socket.release()
         self._admit(socket, route)
-        if message_id is not None and self._replayed(socket, message_id):
+        if message_id is not None and self._replayed(socket, message_id, route, frame):
             return
         if route is None:
             raise UnknownEvent(event=_name_of(frame))
         outcome = route.handler(socket, **route.schema.load(frame.get("data") or {}))
         data = await outcome if isinstance(outcome, Awaitable) else outcome
         if message_id is not None:
-            self._remember(socket, message_id, socket.reply("ack", message_id, data or {}))
+            self._remember(socket, frame, socket.reply("ack", message_id, data or {}))
 
     def _admit(self, socket: Socket, route: EventRoute | None) -> None:
         """Rates, and what an expired token may still do; raises RateLimited or Unauthorized."""
@@ -126,7 +132,7 @@ class Dispatcher:
         self._count(frame, "refused")
         metrics.ERRORS.labels(refusal.code).inc()
         if message_id is not None and not refusal.retryable:
-            self._remember(socket, message_id, answer)
+            self._remember(socket, frame, answer)
 
     def _count(self, frame: dict[str, Any], outcome: str, seconds: float | None = None) -> None:
         name = frame.get("event")
@@ -146,19 +152,33 @@ class Dispatcher:
             socket.close(CloseCode.PROTOCOL, "malformed frames")
 
     @staticmethod
-    def _replayed(socket: Socket, message_id: str | int) -> bool:
-        """Answer a frame that was sent again with what it was answered the first time."""
-        at, frame = socket.replies.get(message_id, (0.0, b""))
-        if not frame or monotonic() - at > REPLAY_SECONDS:
+    def _replayed(
+        socket: Socket, message_id: str | int, route: EventRoute | None, frame: dict[str, Any]
+    ) -> bool:
+        """Answer a frame that was sent again with what it was answered the first time.
+
+        On the socket the client had before, only the very same frame counts: many count their ids from one.
+        """
+        at, answer, _ = socket.replies.get(message_id, (0.0, b"", b""))
+        if not answer and route is not None and not route.of_socket:
+            at, answer, asked = socket.former_replies.get(message_id, (0.0, b"", b""))
+            answer = answer if asked == _digest(frame) else b""
+        if not answer or monotonic() - at > REPLAY_SECONDS:
             return False
-        socket.send_frame(frame)
+        socket.send_frame(answer)
         return True
 
     @staticmethod
-    def _remember(socket: Socket, message_id: str | int, frame: bytes) -> None:
-        socket.replies[message_id] = (monotonic(), frame)
+    def _remember(socket: Socket, frame: dict[str, Any], answer: bytes) -> None:
+        socket.replies[frame["id"]] = (monotonic(), answer, _digest(frame))
         if len(socket.replies) > REMEMBERED_REPLIES:
             del socket.replies[next(iter(socket.replies))]
+
+
+def _digest(frame: dict[str, Any]) -> bytes:
+    """Of what is asked, whatever the order of its keys."""
+    asked = orjson.dumps((frame.get("event"), frame.get("data")), option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(asked, digest_size=8).digest()
 
 
 def decode(raw: bytes) -> dict[str, Any]:

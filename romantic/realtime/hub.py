@@ -10,10 +10,12 @@ import structlog
 from aiohttp import web
 
 from romantic.background import running
-from romantic.realtime.bus import BUS
+from romantic.realtime.bus import BUS, NODE
 from romantic.realtime.delivery import Delivery
 from romantic.realtime.events import CloseCode, Event, Kind, timestamp
+from romantic.realtime.healing import Healing
 from romantic.realtime.socket import Socket
+from romantic.realtime.store import Store
 from romantic.realtime.streams import Streams
 from romantic.redis import REDIS
 from romantic.settings import SETTINGS, Settings
@@ -178,7 +180,7 @@ HUB = web.AppKey("HUB", Hub)
 
 async def hub(app: web.Application) -> AsyncIterator[None]:
     """Watch over the sockets while the application runs."""
-    async with running(app[HUB].watch()), running(app[HUB].delivery.heal()):
+    async with running(app[HUB].watch()), running(Healing(app[HUB].delivery).run()):
         yield
 
 
@@ -186,6 +188,9 @@ def add_hub(app: web.Application) -> Hub:
     """Needs the bus and the Redis client."""
     settings = app[SETTINGS]
     streams = Streams(events=settings.stream_events, seconds=settings.stream_seconds)
-    app[HUB] = Hub(settings, Delivery(app[BUS], app[REDIS], streams))
+    store = Store(app[BUS], app[REDIS], streams)
+    delivery = Delivery(store, node=app[NODE], max_sockets=settings.ws_max_sockets)
+    app[BUS].on_back(delivery.listen_again)
+    app[HUB] = Hub(settings, delivery)
     app.cleanup_ctx.append(hub)
     return app[HUB]

@@ -9,13 +9,18 @@ from romantic.realtime.streams import Record, new_epoch, now_ms
 
 
 class Reader:
-    """A socket's place in the line: it has been handed everything up to `seq`."""
+    """A socket's place in the line: it has been handed everything up to `seq`.
+
+    While it is not live it is handed nothing: it waits for its client to say where it was, or catches up.
+    """
 
     def __init__(self, socket: Socket, *, epoch: str, seq: int) -> None:
         self.socket = socket
         self.epoch = epoch
         self.seq = seq
         self.is_live = True
+        self.is_resuming = False
+        self.following: asyncio.Future[None] | None = None
 
 
 class Memory:
@@ -49,9 +54,10 @@ class Line:
         self.is_open = False
         self.joining = 0
         self.readers: dict[Socket, Reader] = {}
+        self.newest: dict[str, tuple[int, str]] = {}  # of each device: when its newest socket came, and which
         self.memory: Memory | None = None
         self.returning: list[Record] | None = None
-        self.opening: asyncio.Future[None] | None = None
+        self.listening: asyncio.Future[None] | None = None
         self.reading: asyncio.Future[None] | None = None
         self.used_at = 0.0
 
@@ -68,13 +74,15 @@ class Line:
         """Hand the event to those it is for; the number is the next."""
         self.seq = seq
         frame = record.frame(seq)
-        readers = [reader for reader in self.readers.values() if reader.is_live]
-        is_here = any(reader.socket.conn_id == record.conn for reader in readers)
-        for reader in readers:
-            reader.seq = seq
-            socket = reader.socket
-            if record.is_for(socket.session_id) and (not is_here or socket.conn_id == record.conn):
-                socket.send_frame(frame)
+        is_here = self.holds(record.conn)
+        for reader in self.readers.values():
+            if reader.is_live:
+                reader.seq = seq
+                if is_for(reader.socket, record, is_here=is_here):
+                    reader.socket.send_frame(frame)
+
+    def holds(self, conn: str) -> bool:
+        return bool(conn) and any(socket.conn_id == conn for socket in self.readers)
 
     def adopt(self, epoch: str, seq: int) -> list[Reader]:
         """Go on in another epoch; returns who must be told that something may have been missed."""
@@ -85,12 +93,21 @@ class Line:
 
     def go_alone(self, memory: Memory) -> None:
         """Redis does not take the person's events: this node numbers and keeps them."""
+        before = self.seq
         self.memory = memory
         self.is_open = True
         self.epoch, self.seq = new_epoch(), max(self.seq, now_ms())
+        for reader in self.readers.values():
+            if reader.seq == before:  # whoever lacks something from before cannot go on
+                reader.epoch, reader.seq = self.epoch, self.seq
 
     def remember(self, record: Record) -> None:
         """Number, keep and deliver an event, alone."""
         assert self.memory is not None
         self.memory.add(self.seq + 1, record)
         self.deliver(self.seq + 1, record)
+
+
+def is_for(socket: Socket, record: Record, *, is_here: bool) -> bool:
+    """An event for one socket is for that one while it is `here`, and otherwise for all of its session."""
+    return record.is_for(socket.session_id) and (not is_here or socket.conn_id == record.conn)

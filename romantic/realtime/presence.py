@@ -12,6 +12,7 @@ from romantic.background import running
 from romantic.realtime.bus import NODE
 from romantic.realtime.hub import HUB
 from romantic.realtime.socket import Socket
+from romantic.realtime.streams import alive_elsewhere, channel_of
 from romantic.redis import REDIS, Command, RedisAway
 from romantic.settings import SETTINGS
 
@@ -22,7 +23,7 @@ GATHER_SECONDS = 0.05
 
 
 class Presence:
-    """One hash per person, `romantic:presence:{user}`: a field per session and node, its value when it ends
+    """One hash per person, `romantic:{u:…}:presence`: a field per session and node, its value when it ends
     and whether the app is in front (`<milliseconds of the epoch> f|b`).
 
     A refresh is a pipeline over everybody here, not a question per person; the braces keep a person's keys in
@@ -89,22 +90,12 @@ class Presence:
         with suppress(RedisAway):
             fields = await self._app[REDIS].run([("HGETALL", _key(user_id))])
             if isinstance(fields[0], dict):
-                states += _alive(fields[0], but_node=self.node)
+                states += [state for _, state in alive_elsewhere(fields[0], node=self.node)]
         return states
 
 
-def _alive(fields: dict[bytes, bytes], *, but_node: str) -> list[str]:
-    """The states in those fields that have not ended."""
-    now, states = time.time() * 1000, []
-    for field, value in fields.items():
-        ends, state = value.decode().split()
-        if int(ends) > now and not field.decode().startswith(f"{but_node} "):
-            states.append(state)
-    return states
-
-
 def _key(user_id: UUID) -> str:
-    return f"romantic:presence:{{{user_id}}}"
+    return f"{channel_of(user_id)}:presence"
 
 
 PRESENCE = web.AppKey("PRESENCE", Presence)

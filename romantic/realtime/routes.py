@@ -3,8 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,8 +32,10 @@ from romantic.realtime.dispatch import DISPATCHER, check, decode, id_of, on
 from romantic.realtime.events import CloseCode, Event, Kind, timestamp
 from romantic.realtime.hub import HUB
 from romantic.realtime.presence import PRESENCE
-from romantic.realtime.schemas import AppState, Auth, Ping
+from romantic.realtime.resume import resume
+from romantic.realtime.schemas import AppState, Auth, Ping, Resume
 from romantic.realtime.socket import Socket, answer_frame
+from romantic.realtime.turnstile import turn
 from romantic.redis import REDIS, RedisAway
 from romantic.settings import SETTINGS
 
@@ -43,7 +44,6 @@ log = structlog.get_logger()
 PROTOCOL = "romantic.v1"
 MAX_FRAME = 64 * 1024
 TICKET_SECONDS = 30
-TURN_SECONDS = 5.0
 
 #: What a feature adds to `ready`: called with the socket, returns keys of its data.
 Greeting = Callable[[Socket], Awaitable[dict[str, Any]]]
@@ -136,7 +136,7 @@ async def _sign_in(request: web.Request, socket: Socket) -> None:
     if token is None:
         async with asyncio.timeout(request.app[SETTINGS].ws_auth_seconds):
             token = await _first_frame(socket)
-    async with _turn(socket):
+    async with turn(request.app):
         principal = await request.app[AUTHENTICATE](request.app, token)
     if principal.user_id is None:
         raise Unauthorized("Register first.")
@@ -184,6 +184,8 @@ async def _greet(socket: Socket) -> None:
     settings = socket.app[SETTINGS]
     # First: what features say of now is then from after it, and whatever changes later is sent.
     place = await socket.app[HUB].delivery.join(socket)
+    if socket.closed_by is not None:
+        return
     data: dict[str, Any] = {
         "sessionId": socket.session_secret,
         "userId": socket.user_id,
@@ -196,28 +198,13 @@ async def _greet(socket: Socket) -> None:
         "activeCall": None,
         "tokenExpiresAt": timestamp(socket.principal.token_expires_at),
     }
-    async with _turn(socket):
+    async with turn(socket.app):
         for greeting in socket.app[GREETINGS]:
             data |= await greeting(socket)
     # What was sent to the person meanwhile comes after it.
     socket.send_first(Event("ready", data, Kind.VOLATILE).frame())
     if socket.auth_id is not None:
         socket.send_first(answer_frame("ack", socket.auth_id, {"expiresAt": data["tokenExpiresAt"]}))
-
-
-@asynccontextmanager
-async def _turn(socket: Socket) -> AsyncIterator[None]:
-    """Many at once queue here, and not for the connections of the database; raises Unavailable."""
-    turnstile = socket.app[HUB].turnstile
-    try:
-        async with asyncio.timeout(TURN_SECONDS):
-            await turnstile.acquire()
-    except TimeoutError:
-        raise Unavailable(retry_after=1) from None
-    try:
-        yield
-    finally:
-        turnstile.release()
 
 
 def _check_origin(request: web.Request) -> None:
@@ -290,7 +277,8 @@ ROUTES = (
     post("/api/realtime/ticket", issue_ticket, person_or_robot),
 )
 EVENTS = (
-    on("auth", renew, Auth),
-    on("ping", ping, Ping, in_call=True),
-    on("app-state", set_app_state, AppState),
+    on("auth", renew, Auth, of_socket=True),
+    on("resume", resume, Resume, of_socket=True),
+    on("ping", ping, Ping, in_call=True, of_socket=True),
+    on("app-state", set_app_state, AppState, of_socket=True),
 )

@@ -4,6 +4,7 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from romantic.http import Schema
+from romantic.realtime.streams import MAX_SEQ
 
 
 class EventData(Schema):
@@ -15,6 +16,12 @@ class EventData(Schema):
 
 class Auth(EventData):
     token = fields.Str(required=True, validate=validate.Length(max=4096))
+
+
+class Resume(EventData):
+    session_id = fields.Str(required=True, validate=validate.Length(max=64))
+    epoch = fields.Str(required=True, validate=validate.Length(max=64))
+    seq = fields.Int(required=True, strict=True, validate=validate.Range(min=0, max=MAX_SEQ))
 
 
 class Ping(EventData):

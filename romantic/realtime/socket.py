@@ -1,6 +1,7 @@
 """One WebSocket: a reader, a bounded queue and a single writer."""
 
 import asyncio
+import hashlib
 import itertools
 import secrets
 import time
@@ -32,6 +33,8 @@ COUNTS = ("events_in", "events_out", "bytes_in", "bytes_out", "dropped", "max_qu
 
 _COUNTER = itertools.count(1)
 
+#: By the id they answer: when, the answer, and what was asked.
+Replies = dict[str | int, tuple[float, bytes, bytes]]
 Receive = Callable[["Socket", bytes], Coroutine[Any, Any, None]]
 
 
@@ -56,6 +59,8 @@ class Socket:
         self.principal: Principal | None = None
         self.auth_id: str | int | None = None  # of the frame it signed in with
         self.session_secret = f"s_{secrets.token_urlsafe(16)}"
+        self.order = 0  # among the sockets of its person, on all nodes; later is more
+        self.release: Callable[[], None] | None = None  # its events wait for what the client says first
         self.opened_at = self.last_seen = monotonic()
         self.warned_of_expiry = False
         self.in_foreground = True
@@ -66,7 +71,8 @@ class Socket:
         self.controls = Bucket(30, 60)
         self.patience = Bucket(10, 300)  # refusals we put up with before it is a flood
         self.bad_frames: deque[float] = deque(maxlen=3)
-        self.replies: dict[str | int, tuple[float, bytes]] = {}
+        self.replies: Replies = {}
+        self.former_replies: Replies = {}
         self.counts = dict.fromkeys(COUNTS, 0)
         self.closed_by: CloseCode | None = None
         self.close_reason = ""
@@ -74,7 +80,13 @@ class Socket:
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._wake = asyncio.Event()
+        self._has_room = asyncio.Event()
         self._transport = ws._req.transport if ws._req is not None else None
+
+    @property
+    def secret_hash(self) -> str:
+        """What others may know of the secret."""
+        return hash_of(self.session_secret)
 
     @property
     def user_id(self) -> UUID:
@@ -125,6 +137,14 @@ class Socket:
         self._queued_bytes += len(frame)
         self._wake.set()
 
+    async def until_room(self) -> None:
+        """Return when little waits to be written, or the socket is to be closed."""
+        while self.closed_by is None and (
+            len(self._queue) >= QUEUE_FRAMES // 4 or self._queued_bytes >= QUEUE_BYTES // 4
+        ):
+            self._has_room.clear()
+            await self._has_room.wait()
+
     def reply(self, name: str, message_id: str | int | None, data: dict[str, Any]) -> bytes:
         """Answer a frame of the client: `ack` or `error`."""
         frame = answer_frame(name, message_id, data)
@@ -143,6 +163,7 @@ class Socket:
         if self.writing_since is not None:
             self._queue.clear()
         self._wake.set()
+        self._has_room.set()
 
     def is_stuck(self, now: float) -> bool:
         """One write has been waiting for the client for too long."""
@@ -229,6 +250,7 @@ class Socket:
             self.writing_since = None
             self.counts["events_out"] += 1
             self.counts["bytes_out"] += len(frame)
+            self._has_room.set()
 
     async def _hang_up(self, code: CloseCode, reason: str) -> None:
         with suppress(ConnectionError, RuntimeError):
@@ -237,6 +259,11 @@ class Socket:
     def _cut(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+
+def hash_of(secret: str) -> str:
+    """Of a `sessionId`: it is long and random, and never stored as it is."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:32]
 
 
 def answer_frame(name: str, message_id: str | int | None, data: dict[str, Any]) -> bytes:

@@ -49,6 +49,35 @@ redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return {epoch, seq, redis.call('XRANGE', KEYS[2], '(' .. ARGV[2] .. '-0', '+', 'COUNT', ARGV[3])}
 """
 )
+#: KEYS 4: the secrets of sockets, 5: presence. ARGV: epoch if none, the socket's secret (hashed), its
+#: session, ms it may be resumed for, its device or '', its conn, the state's ms.
+_ENTER = (
+    _HEAD
+    + """
+local epoch, seq = head(ARGV[1])
+local now = redis.call('TIME')
+local at = now[1] * 1000 + math.floor(now[2] / 1000)
+local former, first, ends = 0, nil, nil
+local held = redis.call('HGETALL', KEYS[4])
+for i = 1, #held, 2 do
+  local session, till = string.match(held[i + 1], '^(%S+) (%d+)$')
+  till = tonumber(till)
+  if till < at then
+    redis.call('HDEL', KEYS[4], held[i])
+  else
+    if session == ARGV[3] then former = 1 end
+    if not ends or till < ends then first, ends = held[i], till end
+  end
+end
+if #held > 128 and first then redis.call('HDEL', KEYS[4], first) end
+redis.call('HSET', KEYS[4], ARGV[2], ARGV[3] .. ' ' .. string.format('%.0f', at + ARGV[4]))
+redis.call('PEXPIRE', KEYS[4], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[7])
+local order = now[1] .. string.format('%06d', now[2])
+if ARGV[5] ~= '' then redis.call('SPUBLISH', KEYS[3], 'd ' .. order .. ' ' .. ARGV[6] .. ' ' .. ARGV[5]) end
+return {epoch, seq, former, order, redis.call('HGETALL', KEYS[5])}
+"""
+)
 #: ARGV: the new epoch, a number told without Redis, '1' if events were told without it, the state's ms.
 _FORK = (
     _HEAD
@@ -131,9 +160,23 @@ class Found:
     events: list[tuple[int, Record]]
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where a person's stream stood when a socket came, and who was there.
+
+    `order` tells of two sockets which came later, `has_former` whether its session had one not long ago.
+    """
+
+    epoch: str
+    seq: int
+    has_former: bool
+    order: int
+    presence: dict[bytes, bytes]
+
+
 class Streams:
-    """The commands of everybody's stream. A stream is three names in one slot of a Redis Cluster: the hash of
-    its epoch and last number, the events, and the channel of who listens.
+    """The commands of everybody's stream. All its names are in one slot of a Redis Cluster: the hash of its
+    epoch and last number, the events, the channel of who listens, and the sockets that may be resumed.
 
     The numbers of a new epoch begin with the time in ms, so that they rise over epochs as well: who only
     compares numbers loses nothing when Redis was emptied.
@@ -152,6 +195,22 @@ class Streams:
         """Answers [epoch, seq]."""
         return self._script(_APPEND, user_id, new_epoch(), record.pack(), self.events, self.keep_ms, STATE_MS)
 
+    def enter(self, user_id: UUID, *, secret: str, session_id: UUID, device: str, conn: str) -> Command:
+        """A socket comes; answers what `entrance` understands."""
+        arguments = (secret, str(session_id), 2 * self.keep_ms, device, conn, STATE_MS)
+        return self._script(_ENTER, user_id, new_epoch(), *arguments)
+
+    def renew(self, user_id: UUID, *, secret: str, session_id: UUID) -> list[Command]:
+        """A socket is still there, and may be resumed for as long again."""
+        key = f"{channel_of(user_id)}:sockets"
+        until = now_ms() + 2 * self.keep_ms
+        return [("HSET", key, secret, f"{session_id} {until}"), ("PEXPIRE", key, 2 * self.keep_ms)]
+
+    @staticmethod
+    def session_of(user_id: UUID, *, secret: str) -> Command:
+        """Answers the session of a socket that is or was there, and until when that counts."""
+        return ("HGET", f"{channel_of(user_id)}:sockets", secret)
+
     def read(self, user_id: UUID, *, after: int, count: int) -> Command:
         """Answers what `found` understands; a stream nobody has written to begins by being read."""
         return self._script(_READ, user_id, new_epoch(), after, count, STATE_MS)
@@ -162,7 +221,7 @@ class Streams:
 
     def _script(self, script: str, user_id: UUID, *arguments: str | bytes | int) -> Command:
         name = channel_of(user_id)
-        places = (3, f"{name}:at", f"{name}:events", name)
+        places = (5, f"{name}:at", f"{name}:events", name, f"{name}:sockets", f"{name}:presence")
         if script in self._known:
             return ("EVALSHA", _hash_of(script), *places, *arguments)
         self._known.add(script)
@@ -184,3 +243,21 @@ def found(answer: list[Any]) -> Found:
     epoch, seq = position(answer)
     events = [(int(name.partition(b"-")[0]), unpack(fields[1])) for name, fields in answer[2]]
     return Found(epoch, seq, events)
+
+
+def entrance(answer: list[Any]) -> Entrance:
+    epoch, seq = position(answer)
+    fields = answer[4]
+    pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+    return Entrance(epoch, seq, bool(answer[2]), int(answer[3]), pairs)
+
+
+def alive_elsewhere(presence: dict[bytes, bytes], *, node: str) -> list[tuple[str, str]]:
+    """Session and state of the leases of other nodes that have not ended; see `Presence` for their form."""
+    now, alive = now_ms(), []
+    for field, value in presence.items():
+        owner, session = field.decode().split(" ")
+        ends, state = value.decode().split(" ")
+        if int(ends) > now and owner != node:
+            alive.append((session, state))
+    return alive

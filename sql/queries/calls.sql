@@ -385,6 +385,10 @@ FROM live_calls
 INNER JOIN calls ON calls.id = live_calls.call_id
 WHERE live_calls.user_id = %(user_id)s;
 
+-- name: list_live_calls
+SELECT id FROM calls
+WHERE id = ANY(%(call_ids)s::uuid []) AND status IN ('initiated', 'ringing', 'answered');
+
 -- name: list_calls
 -- Both sides of the history in one order; each branch walks its own index.
 SELECT

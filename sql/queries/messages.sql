@@ -95,6 +95,35 @@ LEFT JOIN messages AS latest ON latest.id = mine.last_message_id
 ORDER BY mine.last_message_at DESC, mine.other
 LIMIT %(page_size)s OFFSET %(page_offset)s;
 
+-- name: get_standing
+-- What a phone that missed something must know: its person's balance, and what waits unread from whom.
+SELECT
+    users.coins_balance,
+    COALESCE((
+        SELECT jsonb_object_agg(latest.other, latest.unread)
+        FROM (
+            (
+                SELECT user_high AS other, last_message_at, unread_low AS unread
+                FROM conversations
+                WHERE user_low = users.id AND unread_low > 0 AND can_interact(user_low, user_high)
+                ORDER BY last_message_at DESC
+                LIMIT %(most)s
+            )
+            UNION ALL
+            (
+                SELECT user_low, last_message_at, unread_high
+                FROM conversations
+                WHERE user_high = users.id AND unread_high > 0 AND can_interact(user_low, user_high)
+                ORDER BY last_message_at DESC
+                LIMIT %(most)s
+            )
+            ORDER BY last_message_at DESC
+            LIMIT %(most)s
+        ) AS latest
+    ), '{}') AS unread_counts
+FROM users
+WHERE users.id = %(user_id)s;
+
 -- name: count_conversations
 SELECT
     (SELECT count(*) FROM conversations WHERE user_low = %(user_id)s)

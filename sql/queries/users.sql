@@ -310,6 +310,11 @@ DELETE FROM user_interactions
 WHERE user_id = %(user_id)s AND target_user_id = %(target_user_id)s AND interaction_type = 'block'
 RETURNING target_user_id;
 
+-- name: list_strangers
+-- Those of the people with whom there is nothing to talk about any more: blocked either way, banned, gone.
+SELECT person AS id FROM unnest(%(people)s::uuid []) AS person
+WHERE NOT can_interact(%(user_id)s, person);
+
 -- name: list_blocked
 SELECT
     person.id,

@@ -37,8 +37,8 @@ async def test_leases_of_a_killed_node_end_by_themselves(make_client, make_perso
     user_id = UUID(ann.id)
     await connect(ann)
     await until(lambda: in_foreground(b.app, user_id))
-    left = await b.app[REDIS].run([("PTTL", f"romantic:presence:{{{user_id}}}")])
-    await a.app[REDIS].run([("HSET", f"romantic:presence:{{{user_id}}}", "dead:1:aa session", "1000 f")])
+    left = await b.app[REDIS].run([("PTTL", f"romantic:{{u:{user_id}}}:presence")])
+    await a.app[REDIS].run([("HSET", f"romantic:{{u:{user_id}}}:presence", "dead:1:aa session", "1000 f")])
 
     async def gone():
         return not await in_foreground(b.app, user_id)
