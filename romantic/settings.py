@@ -33,6 +33,7 @@ class Settings:
     port: int
     ops_host: str
     ops_port: int
+    workers: int
     public_base_url: str
     cors_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
