@@ -99,7 +99,9 @@ async def test_one_node_keeps_a_call_and_the_other_knows_it(make_line):
     assert call.column("meter_term") == 1
 
 
-async def test_offer_and_its_candidates_arrive_in_their_order_from_a_node_that_does_not_keep_the_call(make_line):
+async def test_offer_and_its_candidates_arrive_in_their_order_from_a_node_that_does_not_keep_the_call(
+    make_line,
+):
     _, call, caller, receiver = await make_line()
     await negotiate(call, caller, receiver)
     candidates = [{"candidate": f"candidate:{n}", "sdpMid": "0", "sdpMLineIndex": 0} for n in range(40)]
