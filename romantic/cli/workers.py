@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -111,10 +111,10 @@ def settings_of_worker(settings: Settings, index: int) -> Settings:
 
 async def supervise(settings: Settings, *, stop: StopSignals, ready: Callable[[], None]) -> None:
     """Run the workers until told to stop, and then until they have drained. Raises CommandFault."""
-    told: asyncio.Future[Any] = asyncio.ensure_future(stop.listen().wait())
+    told = asyncio.create_task(_all(stop.listen().wait()))
     crew = [Worker(settings, index) for index in range(settings.workers)]
-    keeping: asyncio.Future[Any] = asyncio.gather(*(worker.keep() for worker in crew))
-    coming: asyncio.Future[Any] = asyncio.gather(*(worker.is_ready.wait() for worker in crew))
+    keeping = asyncio.create_task(_all(*(worker.keep() for worker in crew)))
+    coming = asyncio.create_task(_all(*(worker.is_ready.wait() for worker in crew)))
     try:
         await asyncio.wait({told, keeping, coming}, return_when=asyncio.FIRST_COMPLETED)
         if coming.done():
@@ -130,7 +130,11 @@ async def supervise(settings: Settings, *, stop: StopSignals, ready: Callable[[]
     log.info("server.stop")
 
 
-async def _stop(crew: list[Worker], keeping: "asyncio.Future[Any]", *, within: float) -> None:
+async def _all(*jobs: Awaitable[Any]) -> None:
+    await asyncio.gather(*jobs)
+
+
+async def _stop(crew: list[Worker], keeping: asyncio.Task[None], *, within: float) -> None:
     """Let every worker drain; raises the fault of one that never came up."""
     fault = keeping.exception() if keeping.done() and not keeping.cancelled() else None
     for worker in crew:
@@ -155,6 +159,7 @@ def address_held(settings: Settings) -> Iterator[Settings]:
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             held.bind(name)
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # or who reuses addresses got in
             yield replace(settings, port=held.getsockname()[1])
     except OSError as fault:
         raise CommandFault(f"{where}: {fault}") from None
