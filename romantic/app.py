@@ -45,6 +45,7 @@ from romantic.probe import routes as probe
 from romantic.probe.runs import probes
 from romantic.realtime import DISPATCHER, Dispatcher
 from romantic.realtime import routes as realtime
+from romantic.realtime.asking import add_asking
 from romantic.realtime.bus import add_bus
 from romantic.realtime.hub import add_hub
 from romantic.realtime.presence import add_presence
@@ -107,6 +108,7 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(ops_listener)
     app.cleanup_ctx.extend((database, whatsapp, sms, sns_notes, email, payments, admob, storage, images))
     add_bus(app)
+    add_asking(app)
     hub = add_hub(app)
     sessions = add_sessions(app)
     sessions.watch(hub.sessions)

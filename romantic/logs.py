@@ -46,6 +46,7 @@ def configure_logs(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _name,
             *observers,
             _from_level(least),
             structlog.processors.add_log_level,
@@ -70,6 +71,18 @@ def configure_logs(
     logging.basicConfig(handlers=[_Bridge()], level=logging.WARNING, force=True)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+_NAMES: dict[str, str] = {}
+
+
+def name_lines(node: str) -> None:
+    """Let every line of this process say which node it is."""
+    _NAMES["node"] = node
+
+
+def _name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {**_NAMES, **event}
 
 
 def _from_level(least: int) -> Processor:

@@ -33,6 +33,7 @@ class Settings:
     port: int
     ops_host: str
     ops_port: int
+    workers: int
     public_base_url: str
     cors_origins: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
@@ -126,6 +127,7 @@ class Settings:
     call_rejoin_seconds: float
     call_tick_seconds: float
     call_snapshot_seconds: float
+    call_keeper_seconds: float
     call_meter: Literal["auto", "evidence", "wallclock"]
     call_policy: Literal["open", "superlover_or_match"]
     call_require_reachable: bool

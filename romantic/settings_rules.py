@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 SHORTEST_SECRET = 32
+MOST_WORKERS = 64
 #: How the secrets of config/development.toml and config/test.toml begin: everybody knows them.
 KNOWN_TO_ALL = ("development-only", "test-only")
 #: Production does not start without a value for these.
@@ -60,6 +61,10 @@ def contradictions(values: dict[str, Any]) -> list[str]:
     faults = {
         "JWT_SECRET is required": not kids,
         "JWT_SECRET gives two secrets the same key id": len(set(kids)) < len(kids),
+        "WORKERS must be between 1 and 64": not 1 <= values["workers"] <= MOST_WORKERS,
+        "OPS_PORT leaves no ports for so many WORKERS": values["ops_port"] + values["workers"] > 65_536,
+        "RTC_UDP_PORT leaves no ports for so many WORKERS": values["rtc_udp_port"] + values["workers"]
+        > 65_536,
         "DATABASE_POOL_MAX must be at least 1": values["database_pool_max"] < 1,
         "SUPER_LOVER_SHARE must be between 0 and 1": values["super_lover_share"] > 1,
         "CALL_METER=wallclock cannot be combined with CALL_BILLING=metered": is_metered and is_wall,

@@ -1,4 +1,4 @@
-"""What REST, sockets and sweepers all do with a call: one transaction, and then the phones are told."""
+"""What REST, sockets and sweepers do with a call, at any node: one transaction, then the phones are told."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +12,9 @@ import structlog
 from aiohttp import web
 
 from romantic.calls import news, service
-from romantic.calls.errors import CallNotFound, CallUnlikely, InvalidCallState
+from romantic.calls.errors import CallNotFound, CallUnlikely
+from romantic.calls.keeping import KEEPING, tell_changed
+from romantic.calls.known import KnownCall
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.service import Ending
 from romantic.calls.summary import log_summary
@@ -22,7 +24,8 @@ from romantic.db import Connection, Row, connection, transaction
 from romantic.errors import RomanticError, UserUnavailable
 from romantic.probe import service as probe
 from romantic.probe.service import Whereabouts
-from romantic.realtime import HUB, NODE, Event, Kind
+from romantic.realtime import HUB, Event, Kind
+from romantic.realtime.presence import PRESENCE, is_connected
 from romantic.rtc import ice_servers
 from romantic.rtc.beats import quality_of
 from romantic.settings import SETTINGS
@@ -57,11 +60,11 @@ def servers_for(app: web.Application, user_id: UUID) -> list[dict[str, Any]]:
     )
 
 
-def _by_evidence(app: web.Application, *users: UUID) -> bool:
-    """Whether the call is metered by evidence: as soon as either side has a socket."""
+async def _by_evidence(app: web.Application, *users: UUID) -> bool:
+    """Whether the call is metered by evidence: as soon as either side has a socket, at any node."""
     meter = app[SETTINGS].call_meter
     if meter == "auto" and app[SETTINGS].call_billing == "flat":
-        return any(app[HUB].is_online(user) for user in users)
+        return any([await is_connected(app, user) for user in users])
     return meter != "wallclock"
 
 
@@ -72,9 +75,10 @@ async def initiate(
 
     The row also says what the probes of both forecast (`connectivity`), looked up before coins move.
     """
-    settings, hub = app[SETTINGS], app[HUB]
-    if settings.call_require_reachable and not hub.is_online(receiver_id):
+    settings = app[SETTINGS]
+    if settings.call_require_reachable and not await is_connected(app, receiver_id):
         raise UserUnavailable
+    by_evidence = await _by_evidence(app, caller_id, receiver_id)
     async with connection(app) as conn:
         connectivity = await _forecast(app, conn, caller_id, receiver_id, address)
         if connectivity == "unlikely" and settings.refuse_unlikely_calls:
@@ -85,9 +89,8 @@ async def initiate(
             caller_id=caller_id,
             receiver_id=receiver_id,
             call_type=call_type,
-            by_evidence=_by_evidence(app, caller_id, receiver_id),
+            by_evidence=by_evidence,
         )
-    app[LIVE].open(call)
     announce_changed(app, caller_id, receiver_id)
     news.tell_incoming(app, call)
     news.tell_charge(app, call)
@@ -116,38 +119,36 @@ async def ring(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:
         if row is None:
             await service.get_call_of(conn, call_id=call_id, user_id=user_id)
             return
-    devices = len(app[HUB].sockets_of(user_id))
+    devices = len(await app[PRESENCE].states_of(user_id))
     app[HUB].send(
         row["caller_id"], Event("call-ringing", {"callId": call_id, "deviceCount": devices}, Kind.WITH_CALL)
     )
 
 
-async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID) -> LiveCall:
-    """Answer; the receiver's other devices stop ringing."""
-    live = await find(app, call_id=call_id, user_id=user_id)
+async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_id: UUID) -> KnownCall:
+    """Answer; the receiver's other devices stop ringing, and every node with a phone of it hears of it."""
     async with connection(app) as conn:
-        row = await service.accept(
-            conn,
-            app[SETTINGS],
-            call_id=call_id,
-            user_id=user_id,
-            by_evidence=_by_evidence(app, *live.parties),
-            node=app[NODE],
+        call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
+    by_evidence = await _by_evidence(app, call["caller_id"], call["receiver_id"])
+    async with connection(app) as conn:
+        call |= await service.accept(
+            conn, app[SETTINGS], call_id=call_id, user_id=user_id, by_evidence=by_evidence
         )
-    live.metered_by = row["metered_by"]
-    if not app[LIVE].answered(live):
-        return live  # it ended a moment ago, and everybody was told
-    hub = app[HUB]
+    known = app[LIVE].know(call)
+    known.metered_by = call["metered_by"]
+    if not app[LIVE].answered(known):
+        return known  # it ended a moment ago, and everybody was told
+    tell_changed(app, call)
     accepted = {
         "callId": call_id,
-        "roomId": live.room.id,
-        "iceServers": servers_for(app, live.caller_id),
+        "roomId": known.room_id,
+        "iceServers": servers_for(app, known.caller_id),
         "byDevice": str(session_id),
     }
-    hub.send(live.caller_id, Event("call-accepted", accepted))
+    app[HUB].send(known.caller_id, Event("call-accepted", accepted))
     elsewhere = Event("call-cancelled", {"callId": call_id, "reason": "answered_elsewhere"})
-    hub.send(live.receiver_id, elsewhere, but_session=session_id)
-    return live
+    app[HUB].send(known.receiver_id, elsewhere, but_session=session_id)
+    return known
 
 
 async def reject(
@@ -166,8 +167,11 @@ async def reject(
 async def end(app: web.Application, *, call_id: UUID, ending: Ending) -> Over:
     """End the call in whatever state it is, once; whoever comes second gets the same numbers.
 
-    A party hangs up, cancels or declines; `ending.by` None is the server. Raises CallNotFound.
+    A party hangs up, cancels or declines; `ending.by` None is the server. A call that another node keeps is
+    ended there, by its meter; without an answer it is settled here, at what was last proven.
+    Raises CallNotFound.
     """
+    await app[KEEPING].end_at_keeper(call_id, ending)
     async with transaction(app) as conn:
         call = await service.lock_call(conn, call_id=call_id)
         if ending.by is not None and ending.by not in (call["caller_id"], call["receiver_id"]):
@@ -197,19 +201,29 @@ async def end_if(app: web.Application, *, call_id: UUID, judge: Judge) -> None:
 
 
 async def bury(app: web.Application, *, call_id: UUID) -> None:
-    """A call this process still knows is over: another process ended it, or a commit was never confirmed."""
-    async with connection(app) as conn:
-        call, entries = await _result(conn, call_id)
-    live = app[LIVE].forget(call_id)
-    if live is not None:
-        news.tell_over(app, call, entries)
-        await _close(live)
+    """A call this node keeps is over and nobody said so: who ended it died, or never heard of its commit."""
+    if app[LIVE].get(call_id) is not None:
+        async with connection(app) as conn:
+            call, entries = await _result(conn, call_id)
+        if app[LIVE].get(call_id) is not None:
+            news.tell_over(app, call, entries)
+    await forget(app, call_id=call_id)
+
+
+async def forget(app: web.Application, *, call_id: UUID) -> None:
+    """A call is over, and everybody was told."""
+    known = app[LIVE].forget(call_id)
+    if known is not None:
+        await _close(known)
 
 
 async def _finish(app: web.Application, conn: Connection, call: Row, ending: Ending) -> None:
+    live = app[LIVE].get(call["id"])
+    if live is not None and live.term != call["meter_term"]:
+        live = None  # another node keeps it by now: what our meter says does not count
     if call["status"] == "answered":
-        await _conclude_quality(conn, app[LIVE].get(call["id"]))
-        await service.end_answered(conn, app[SETTINGS], call, _measured(ending, app[LIVE].get(call["id"])))
+        await _conclude_quality(conn, live)
+        await service.end_answered(conn, app[SETTINGS], call, _measured(ending, live))
     else:
         await _end_unanswered(conn, call, ending)
 
@@ -274,59 +288,44 @@ async def _result(conn: Connection, call_id: UUID) -> tuple[Row, list[Row]]:
 
 async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
     """The call is over and committed: tell balances, write the summary, close room and monitors."""
-    live = app[LIVE].forget(call["id"])
+    known = app[LIVE].forget(call["id"])
     announce_changed(app, call["caller_id"], call["receiver_id"])
+    tell_changed(app, call)
     for entry in entries:
         if entry["transaction_type"] != "spend":
             tell_entry(app, entry)
-    log_summary(call, entries, live)
-    if live is not None:
-        await _close(live)
+    log_summary(call, entries, known)
+    if known is not None:
+        await _close(known)
 
 
-async def _close(live: LiveCall) -> None:
+async def _close(known: KnownCall) -> None:
     with suppress(Exception):
-        await live.monitor.close()
+        await known.legs.close()
 
 
-async def find(app: web.Application, *, call_id: UUID, user_id: UUID) -> LiveCall:
-    """The live call in this process's memory, read from the database if another process knew it before.
-
-    Raises CallNotFound for strangers, InvalidCallState when it is over.
-    """
-    live = app[LIVE].get(call_id)
-    if live is None:
-        async with connection(app) as conn:
-            call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
-        if call["status"] not in service.LIVE_STATES:
-            raise InvalidCallState(status=call["status"])
-        live = app[LIVE].open(call)
-    if user_id not in live.parties:
-        raise CallNotFound
-    live.monitor.touch(user_id, at=monotonic())
-    return live
+def touch(app: web.Application, call: Row, *, user_id: UUID) -> None:
+    """A party asked about the call over REST: evidence E1 that it is there."""
+    if call["status"] in service.LIVE_STATES:
+        app[LIVE].know(call).touch(user_id, at=monotonic())
 
 
-def touch(app: web.Application, *, call_id: UUID, user_id: UUID) -> None:
-    """A party asked about the call: evidence E1 that it is there."""
-    live = app[LIVE].get(call_id)
-    if live is not None and user_id in live.parties:
-        live.monitor.touch(user_id, at=monotonic())
-
-
-async def switch_to_evidence(app: web.Application, *, user_id: UUID) -> LiveCall | None:
+async def switch_to_evidence(app: web.Application, *, user_id: UUID) -> KnownCall | None:
     """Somebody opened a socket: their live call, metered by evidence of both from now on."""
+    has_switched = False
     async with connection(app) as conn:
         if app[SETTINGS].call_meter == "auto":
-            await service.require_evidence(conn, app[SETTINGS], user_id=user_id)
+            has_switched = await service.require_evidence(conn, app[SETTINGS], user_id=user_id)
         call_id = await service.find_active_call(conn, user_id=user_id)
         if call_id is None:
             return None
         call = await service.get_call(conn, call_id=call_id)
     try:
-        live = await find(app, call_id=call_id, user_id=user_id)
+        known = await app[KEEPING].find(call_id=call_id, user_id=user_id)
     except RomanticError:
         return None  # it ended a moment ago
-    if call["metered_by"] == "evidence":
-        live.meter_by_evidence(call)
-    return live
+    if call["metered_by"] == "evidence" and isinstance(known, LiveCall):
+        known.meter_by_evidence(call)
+    elif has_switched:
+        tell_changed(app, call)
+    return known

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 Level = Literal["E1", "E2"]
@@ -62,6 +62,26 @@ class Party:
         self.rx = rx
         self.grown += growth
         self.readings.append((at, self.grown))
+
+    def shown(self, *, ahead: float) -> dict[str, Any]:
+        """All of it, fit for JSON, with instants on a clock that is `ahead` of ours."""
+        return {
+            "level": self.level,
+            "via": self.via,
+            "seen": None if self.seen == -inf else self.seen + ahead,
+            "rx": self.rx,
+            "grewAt": None if self.grew_at == -inf else self.grew_at + ahead,
+            "grown": self.grown,
+            "readings": [(at + ahead, grown) for at, grown in self.readings],
+        }
+
+    def recall(self, shown: dict[str, Any]) -> None:
+        """Go on from what the party has shown another process."""
+        self.joined, self.level, self.via = True, shown["level"], shown["via"]
+        self.seen = -inf if shown["seen"] is None else shown["seen"]
+        self.grew_at = -inf if shown["grewAt"] is None else shown["grewAt"]
+        self.rx, self.grown = shown["rx"], shown["grown"]
+        self.readings.extend((at, grown) for at, grown in shown["readings"])
 
     def carried(self, *, since: float) -> bool:
         """Whether media kept arriving after `since` at a fair share of the pace it had before."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from romantic.calls.evidence import Level, MeterRules, Party, Via
@@ -60,6 +60,7 @@ class Meter:
         self._opened_at = 0.0  # where the running interval began
         self._paused_at = 0.0  # where the clock stands when it does not run
         self._suspected_at = 0.0  # when the silence was noticed
+        self._excused_until = -inf  # no silence ends the call before
         self._missing: UUID | None = None
         self._changes: list[Change] = []
 
@@ -140,9 +141,13 @@ class Meter:
         """While suspect: when the call ends unless this party, if it is missing, comes back."""
         party = self._parties[user_id]
         if party.level == "E2":
-            return self._suspected_at + self.rules.grace_seconds
+            return max(self._excused_until, self._suspected_at + self.rules.grace_seconds)
         last = self._suspected_at if party.seen == -inf else party.seen
-        return last + self.rules.disconnect_seconds
+        return max(self._excused_until, last + self.rules.disconnect_seconds)
+
+    def excuse(self, *, until: float) -> None:
+        """The silence may be ours: it ends no call before that instant."""
+        self._excused_until = max(self._excused_until, until)
 
     def seen_at(self, user_id: UUID) -> float | None:
         """The last evidence of a party at its level."""
@@ -185,6 +190,17 @@ class Meter:
             meter._paused_at = at - (snapshot.proven_ago or 0.0)
             meter.state = "ended" if snapshot.state == "ended" else "suspect"
         return meter
+
+    def shown(self, *, ahead: float) -> list[dict[str, Any]]:
+        """What both have shown, for the clock of another process that is `ahead` of ours."""
+        return [party.shown(ahead=ahead) for party in self._parties.values()]
+
+    def go_on(self, shown: list[dict[str, Any]]) -> None:
+        """Restored a moment after the other process stopped: its clock runs on from the last mutual evidence,
+        and nobody was ever missed."""
+        for party, one in zip(self._parties.values(), shown, strict=True):
+            party.recall(one)
+        self.state, self._opened_at = "billing", self._paused_at
 
     def _advance(self, at: float) -> float:
         self._latest = max(self._latest, at)
@@ -248,4 +264,5 @@ class Meter:
         carried = all(party.carried(since=self._paused_at) for party in self._parties.values())
         billed = carried and gap <= self.rules.dead_seconds + self.rules.grace_seconds
         self.state, self._opened_at = "billing", self._paused_at if billed else at
+        self._excused_until = -inf
         self._changes.append(Change("resumed", at, self._missing, gap_seconds=gap, gap_billed=billed))

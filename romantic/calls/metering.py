@@ -15,15 +15,18 @@ import structlog
 from aiohttp import web
 
 from romantic.calls import conduct, service
+from romantic.calls.handing import hand_over_all
+from romantic.calls.keeping import KEEPING
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.meter import Change
+from romantic.calls.reports import REPORTER
 from romantic.calls.service import Ending
-from romantic.calls.sweeper import Sweeper
+from romantic.calls.sweeper import Sweeper, align
 from romantic.coins import service as coins
 from romantic.coins.errors import InsufficientCoins
 from romantic.coins.news import tell_entry
 from romantic.db import DatabaseBusy, connection
-from romantic.realtime import NODE, Event, Kind
+from romantic.realtime import BUS, Event, Kind
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
@@ -31,6 +34,7 @@ sql = service.sql
 
 WARNINGS = (60, 20)  # seconds before the coins run out
 METER_EVENT_SECONDS = 60.0
+HAND_OVER_SECONDS = 4.0
 LEAD_TICKS = 2  # a block is charged this early, so that a late tick is not a free second
 
 
@@ -41,12 +45,17 @@ class Metering:
         self._app = app
         self._settings = app[SETTINGS]
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard_at = monotonic()
 
     async def run(self) -> None:
         """Look at every live call each tick; for ever."""
         while True:
             await asyncio.sleep(self._settings.call_tick_seconds)
+            at = monotonic()
+            for outpost in self._app[LIVE].outposts:
+                outpost.legs.ping(at)
             for live in self._app[LIVE]:
+                live.legs.ping(at)
                 if live.answered and live.metered_by == "evidence" and not live.lock.locked():
                     self._start(self._look(live))
 
@@ -70,6 +79,7 @@ class Metering:
             seen = live.heard_at(party)
             if seen is not None:
                 live.monitor.touch(party, at=seen)
+        self._excuse(live, at)
         live.changes.extend(live.monitor.tick(at))
         while live.changes:
             await self._act(live, live.changes[0])
@@ -85,6 +95,13 @@ class Metering:
         is_due = at - live.told_at >= METER_EVENT_SECONDS or live.levels != live.told_levels
         if live.meter.started_at is not None and is_due:
             self._tell_meter(live, live.meter.state)
+
+    def _excuse(self, live: LiveCall, at: float) -> None:
+        """While we do not hear the other nodes, the silence of phones that are there ends no call."""
+        if self._app[BUS].is_hearing:
+            self._heard_at = at
+        elif live.is_heard_elsewhere and at - self._heard_at < self._settings.call_rejoin_seconds:
+            live.meter.excuse(until=at + self._settings.monitor_grace_seconds)
 
     def _is_known(self, live: LiveCall) -> bool:
         return self._app[LIVE].get(live.id) is live
@@ -108,9 +125,11 @@ class Metering:
                 call_id=live.id,
                 seconds_ago=max(0.0, monotonic() - change.at),
                 meter=live.snapshot(),
-                node=self._app[NODE],
+                term=live.term,
                 rejoin_seconds=self._settings.call_rejoin_seconds,
             )
+        if started_at is None:
+            await align(self._app, live.id)
         if started_at is not None and self._is_known(live):
             data = {"callId": live.id, "startedAt": started_at, "evidence": live.evidence_level}
             live.tell(Event("call-connected", data))
@@ -149,11 +168,11 @@ class Metering:
         """Write the meter down, so that any process can settle the call."""
         at = live.saved_at = monotonic()
         async with connection(self._app) as conn:
-            await conn.run(
+            is_saved = await conn.value(
                 sql.save_meter,
                 call_id=live.id,
                 meter=live.snapshot(),
-                node=self._app[NODE],
+                term=live.term,
                 gaps=live.meter.gaps,
                 evidence_level=live.evidence_level,
                 p2p_claimed=live.monitor.p2p_claimed,
@@ -162,6 +181,8 @@ class Metering:
                 rejoin_seconds=self._settings.call_rejoin_seconds,
             )
             await conduct.write_quality(conn, live)
+        if is_saved is None:
+            await align(self._app, live.id)
 
     @staticmethod
     def _silence(live: LiveCall, party: UUID, at: float) -> float | None:
@@ -187,13 +208,17 @@ class Metering:
         """Take the next block; False if the coins are used up."""
         async with connection(self._app) as conn:
             try:
-                entry = await service.charge_block(conn, call_id=live.id, block=live.blocks_charged)
+                entry = await service.charge_block(
+                    conn, call_id=live.id, block=live.blocks_charged, term=live.term
+                )
             except InsufficientCoins:
                 return False
             if entry is None:
-                # It ended elsewhere, or an earlier charge was committed without our hearing of it.
+                # It ended, another node keeps it, or an earlier charge was committed without our knowing.
                 live.blocks_charged = (await service.get_call(conn, call_id=live.id))["blocks_charged"]
-                return True
+        if entry is None:
+            await align(self._app, live.id)
+            return True
         live.blocks_charged += 1
         live.balance = entry["balance_after"]
         tell_entry(self._app, entry)
@@ -236,17 +261,20 @@ class Metering:
             if live.answered and live.meter.started_at is not None:
                 with suppress(DatabaseBusy):
                     await self._save(live)
+        await hand_over_all(self._app, within=HAND_OVER_SECONDS)
 
 
 LOOPS = web.AppKey("LOOPS", list[asyncio.Task[None]])
 
 
 async def metering(app: web.Application) -> AsyncIterator[None]:
-    """Meters and sweeper while the application runs."""
-    clock, sweeper = Metering(app), Sweeper(app)
-    loops = app[LOOPS] = [asyncio.create_task(clock.run()), asyncio.create_task(sweeper.run())]
+    """Meters, sweeper, our sign of life and what we tell other keepers, while the application runs."""
+    clock, keeping = Metering(app), app[KEEPING]
+    jobs = (clock.run(), Sweeper(app).run(), keeping.run(), app[REPORTER].run())
+    loops = app[LOOPS] = [asyncio.create_task(job) for job in jobs]
     yield
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
     await clock.stop()
+    await keeping.resign()

@@ -1,42 +1,57 @@
 """A room: whoever takes part in one call. Pure memory; nothing here awaits."""
 
 import time
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, Self
 from uuid import UUID
 
 from romantic.errors import RateLimited
-from romantic.realtime import Event, Hub, Kind, Socket
+from romantic.realtime import Event, Kind
 from romantic.realtime.events import timestamp
 
 MAX_CANDIDATES = 300
 
 
 class Participant(Protocol):
-    """A party's phone, or the server's own monitor."""
+    """The server's own monitor."""
 
     def send(self, event: Event) -> None:
         """Take the event; never block, never raise."""
 
 
+@dataclass(frozen=True, slots=True)
 class Phone:
-    """A party's socket in its seat."""
+    """A party's socket and the node it is connected to; a REST request has no socket."""
 
-    def __init__(self, hub: Hub, socket: Socket) -> None:
-        self._hub = hub
-        self.socket = socket
+    user_id: UUID
+    session_id: UUID
+    node: str
+    conn_id: str | None = None
 
-    def send(self, event: Event) -> None:
-        self._hub.send_to(self.socket, event)
+    def plain(self) -> dict[str, Any]:
+        """Fit for JSON: `Phone.of` makes it again."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Self:
+        ids = {name: UUID(str(plain[name])) for name in ("user_id", "session_id")}
+        return cls(node=plain["node"], conn_id=plain["conn_id"], **ids)
+
+
+#: Hands an event to the phone in a seat; never blocks, never raises.
+Deliver = Callable[[Phone, Event], None]
 
 
 class Room:
     """Relays events between the two parties of a call; the monitor hears everything they are told."""
 
-    def __init__(self, call_id: UUID, parties: tuple[UUID, UUID]) -> None:
+    def __init__(self, call_id: UUID, parties: tuple[UUID, UUID], deliver: Deliver) -> None:
         self.call_id = call_id
         self.id = f"room_{call_id}"
         self.parties = parties
         self.monitor: Participant | None = None
+        self._deliver = deliver
         self._seats: dict[UUID, Phone] = {}
         self._joined_at: dict[UUID, float] = {}
         self._sessions: dict[UUID, UUID] = {}  # whose phone took the seat last, also while it is empty
@@ -47,57 +62,69 @@ class Room:
     def other(self, user_id: UUID) -> UUID:
         return self.parties[1] if user_id == self.parties[0] else self.parties[0]
 
-    def is_seated(self, user_id: UUID, socket: Socket | None = None) -> bool:
-        """Whether the party sits here, with this very phone where one is named."""
-        seat = self._seats.get(user_id)
-        return seat is not None and (socket is None or seat.socket is socket)
+    def is_seated(self, phone: Phone) -> bool:
+        """Whether this very phone sits here."""
+        return self._seats.get(phone.user_id) == phone
+
+    def seat_of(self, user_id: UUID) -> Phone | None:
+        return self._seats.get(user_id)
 
     def session_of(self, user_id: UUID) -> UUID | None:
         """The session whose phone is, or was last, in the call; None before one joined."""
-        seat = self._seats.get(user_id)
-        return seat.socket.session_id if seat is not None else self._sessions.get(user_id)
+        return self._sessions.get(user_id)
 
     @property
     def participants(self) -> list[dict[str, Any]]:
         return [{"userId": party, "joinedAt": timestamp(at)} for party, at in self._joined_at.items()]
 
-    def join(self, user_id: UUID, phone: Phone) -> list[Event]:
+    def join(self, phone: Phone) -> list[Event]:
         """Seat the party and tell the others; returns what was sent to the party before it came.
 
         A second phone replaces the first; the same phone again changes nothing.
         """
+        user_id = phone.user_id
         self._missed.discard(user_id)
-        if not self.is_seated(user_id, phone.socket):
-            self._seats[user_id] = phone
-            self._joined_at[user_id] = time.time()
+        if not self.is_seated(phone):
+            self._sit(phone)
             self._tell_others(user_id, self._event("user-joined", user_id))
         waiting, self._waiting[user_id] = self._waiting[user_id], []
         return waiting
 
-    def take_back(self, user_id: UUID, phone: Phone) -> list[Event]:
-        """Whose phone was lost sits here again, and nobody is told; returns what waited for them."""
-        if user_id not in self._missed and not self.is_seated(user_id):
-            return []  # they got up themselves
+    def sit_again(self, phone: Phone) -> None:
+        """Whose phone was lost, or sat here under another keeper, is back: nobody hears of it, and it gets
+        what was sent meanwhile. Not for another session, nor for who got up."""
+        user_id, session_id = phone.user_id, self.session_of(phone.user_id)
+        is_missed = user_id in self._missed or user_id in self._seats
+        if session_id is not None and not (session_id == phone.session_id and is_missed):
+            return
         self._missed.discard(user_id)
-        self._seats[user_id] = phone
-        self._joined_at.setdefault(user_id, time.time())
+        if not self.is_seated(phone):
+            self._sit(phone)
+            if self.monitor is not None:
+                self.monitor.send(self._event("user-joined", user_id))
         waiting, self._waiting[user_id] = self._waiting[user_id], []
-        return waiting
+        for event in waiting:
+            self._deliver(phone, event)
 
-    def leave(self, user_id: UUID, socket: Socket | None = None) -> None:
+    def leave(self, phone: Phone) -> None:
         """The party gets up, and the others are told."""
-        if self.vacate(user_id, socket):
-            self._missed.discard(user_id)
-            self._tell_others(user_id, self._event("user-left", user_id))
+        if self.vacate(phone):
+            self._missed.discard(phone.user_id)
+            self._tell_others(phone.user_id, self._event("user-left", phone.user_id))
 
-    def vacate(self, user_id: UUID, socket: Socket | None = None) -> bool:
+    def vacate(self, phone: Phone) -> bool:
         """The phone is gone, its person may come back: what is sent meanwhile waits for them."""
-        if not self.is_seated(user_id, socket):
+        if not self.is_seated(phone):
             return False
-        self._sessions[user_id] = self._seats.pop(user_id).socket.session_id
-        self._missed.add(user_id)
-        del self._joined_at[user_id]
+        del self._seats[phone.user_id]
+        del self._joined_at[phone.user_id]
+        self._missed.add(phone.user_id)
         return True
+
+    def _sit(self, phone: Phone) -> None:
+        self._seats[phone.user_id] = phone
+        self._sessions[phone.user_id] = phone.session_id
+        self._joined_at[phone.user_id] = time.time()
 
     def relay(self, name: str, payload: dict[str, Any], *, sender: UUID) -> bool:
         """Hand the event to the other party, stamped with who sent it; False if it has to wait there."""
@@ -111,19 +138,20 @@ class Room:
         if seat is None:
             self._put_aside(event, target=target)
             return False
-        seat.send(event)
+        self._deliver(seat, event)
         return True
+
+    def waiting_for(self, user_id: UUID) -> list[Event]:
+        """What the party will get when it comes."""
+        return self._waiting[user_id]
+
+    def keep_waiting(self, user_id: UUID, event: Event) -> None:
+        """Another keeper had this for a party that has yet to come."""
+        self._put_aside(event, target=user_id)
 
     def put_aside(self, name: str, payload: dict[str, Any], *, sender: UUID) -> None:
         """What the database still holds for a party that has yet to come, after a restart."""
         self._put_aside(Event(name, {**payload, **self._stamp(sender)}), target=self.other(sender))
-
-    def broadcast(self, event: Event) -> None:
-        """Tell everyone seated, the monitor included."""
-        for phone in self._seats.values():
-            phone.send(event)
-        if self.monitor is not None:
-            self.monitor.send(event)
 
     def close(self) -> None:
         self._seats.clear()
@@ -134,7 +162,7 @@ class Room:
     def _tell_others(self, user_id: UUID, event: Event) -> None:
         seat = self._seats.get(self.other(user_id))
         if seat is not None:
-            seat.send(event)
+            self._deliver(seat, event)
         if self.monitor is not None:
             self.monitor.send(event)
 

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from aiohttp import web
 
-from romantic.calls import conduct, service, signaling
+from romantic.calls import conduct, service
 from romantic.calls.conduct import servers_for
+from romantic.calls.keeping import KEEPING
+from romantic.calls.room import Phone
 from romantic.calls.schemas import (
     DescriptionBody,
     EndBody,
@@ -24,6 +26,7 @@ from romantic.db import connection
 from romantic.errors import InvalidInput
 from romantic.http import PRINCIPAL, client_ip, get, ok, page_of, person_or_robot, post
 from romantic.http.limits import CALLS, SIGNALING
+from romantic.realtime import NODE
 from romantic.settings import SETTINGS
 
 LARGEST_CLAIM = 2**31 - 1
@@ -55,10 +58,10 @@ async def initiate(request: web.Request, *, receiver_id: UUID, call_type: str) -
 
 async def accept(request: web.Request, *, call_id: UUID) -> web.Response:
     principal = request[PRINCIPAL]
-    live = await conduct.accept(
+    known = await conduct.accept(
         request.app, call_id=call_id, user_id=principal.id, session_id=principal.session_id
     )
-    data = {"roomId": live.room.id, "iceServers": servers_for(request.app, principal.id)}
+    data = {"roomId": known.room_id, "iceServers": servers_for(request.app, principal.id)}
     return ok(data, "Call accepted")
 
 
@@ -122,15 +125,13 @@ async def get_call(request: web.Request, *, call_id: UUID) -> web.Response:
     user_id = request[PRINCIPAL].id
     async with connection(request.app) as conn:
         call = await service.get_call_of(conn, call_id=call_id, user_id=user_id)
-    conduct.touch(request.app, call_id=call_id, user_id=user_id)
+    conduct.touch(request.app, call, user_id=user_id)
     return ok({"call": call_view(call)}, "Call retrieved successfully")
 
 
 async def take_stats(request: web.Request, *, call_id: UUID, sample: dict[str, Any]) -> web.Response:
     """The REST twin of the socket's call-stats."""
-    user_id = request[PRINCIPAL].id
-    live = await conduct.find(request.app, call_id=call_id, user_id=user_id)
-    await conduct.take_sample(request.app, live, user_id, sample)
+    await request.app[KEEPING].act(call_id, "sample", _asker(request), sample=sample)
     return ok(message="Statistics received")
 
 
@@ -154,14 +155,19 @@ async def send_answer(request: web.Request, *, call_id: UUID, sdp: str, room_id:
 
 async def _describe(request: web.Request, call_id: UUID, room_id: str, kind: str, sdp: str) -> None:
     """The REST twin of the socket's webrtc-offer and webrtc-answer."""
-    user_id = request[PRINCIPAL].id
-    live = await conduct.find(request.app, call_id=call_id, user_id=user_id)
-    if room_id != live.room.id:
+    phone, keeping = _asker(request), request.app[KEEPING]
+    known = await keeping.find(call_id=call_id, user_id=phone.user_id)
+    if room_id != known.room_id:
         fault = {"path": "roomId", "code": "invalid", "message": "Not the room of this call."}
         raise InvalidInput(fields=[fault])
-    await signaling.relay_description(
-        request.app, live, kind=kind, description={"type": kind, "sdp": sdp}, sender=user_id
-    )
+    description = {"type": kind, "sdp": sdp}
+    await keeping.act(call_id, "describe", phone, kind=kind, description=description)
+
+
+def _asker(request: web.Request) -> Phone:
+    """A phone without a socket."""
+    principal = request[PRINCIPAL]
+    return Phone(principal.id, principal.session_id, request.app[NODE])
 
 
 ROUTES = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from romantic.calls.billing import Settlement, give_back, settle
@@ -37,6 +37,16 @@ class Ending:
     evidence_level: str | None = None
     gaps: int | None = None
     gone: UUID | None = None  # who was banned: a receiver earns nothing, a caller pays for what was talked
+
+    def plain(self) -> dict[str, Any]:
+        """What was asked for, without what a meter knows, fit for JSON: `Ending.of` makes it again."""
+        names = ("reason", "by", "client_duration", "gone")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Self:
+        by, gone = (UUID(str(plain[name])) if plain[name] else None for name in ("by", "gone"))
+        return cls(plain["reason"], by=by, client_duration=plain["client_duration"], gone=gone)
 
 
 async def initiate(
@@ -152,7 +162,7 @@ async def ring(conn: Connection, *, call_id: UUID, user_id: UUID) -> Row | None:
 
 
 async def accept(
-    conn: Connection, settings: Settings, *, call_id: UUID, user_id: UUID, by_evidence: bool, node: str
+    conn: Connection, settings: Settings, *, call_id: UUID, user_id: UUID, by_evidence: bool
 ) -> Row:
     """Answer; the first device wins. Raises CallNotFound, Forbidden, InvalidCallState."""
     row = await conn.one(
@@ -161,7 +171,6 @@ async def accept(
         user_id=user_id,
         by_evidence=by_evidence,
         connect_seconds=settings.call_connect_seconds,
-        node=node,
     )
     if row is None:
         await _refuse_move(conn, call_id=call_id, user_id=user_id)
@@ -271,18 +280,22 @@ def _may_have_failed(call: Row, ending: Ending) -> bool:
     return not claimed and call["seconds_since_start"] <= ICE_FAILED_WITHIN
 
 
-async def charge_block(conn: Connection, *, call_id: UUID, block: int) -> Row | None:
+async def charge_block(conn: Connection, *, call_id: UUID, block: int, term: int) -> Row | None:
     """Take the next block of a metered call before it starts; None if the call is over.
 
     Raises InsufficientCoins. One statement.
     """
     with paying():
-        return await conn.one(sql.charge_block, call_id=call_id, block=block)
+        return await conn.one(sql.charge_block, call_id=call_id, block=block, term=term)
 
 
-async def require_evidence(conn: Connection, settings: Settings, *, user_id: UUID) -> None:
-    """The user opened a socket during a call: from now on its meter wants evidence of both sides."""
-    await conn.run(sql.require_evidence, user_id=user_id, rejoin_seconds=settings.call_rejoin_seconds)
+async def require_evidence(conn: Connection, settings: Settings, *, user_id: UUID) -> bool:
+    """The user opened a socket during a call: from now on its meter wants evidence of both sides.
+
+    Whether that is new.
+    """
+    rejoin_seconds = settings.call_rejoin_seconds
+    return await conn.one(sql.require_evidence, user_id=user_id, rejoin_seconds=rejoin_seconds) is not None
 
 
 async def list_calls(

@@ -1,15 +1,15 @@
-"""The socket events of a call, and the relay REST shares with them."""
+"""The socket events of a call. What needs its room is done by its keeper, at this node or another."""
 
-import asyncio
+from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
 
-import structlog
-from aiohttp import web
-
-from romantic.calls import conduct, service
+from romantic.calls import conduct
 from romantic.calls.conduct import servers_for
-from romantic.calls.errors import CallNotFound, InvalidCallState, NotInCall, TargetNotInCall
+from romantic.calls.errors import CallNotFound, InvalidCallState, NotInCall
+from romantic.calls.keeper import pass_candidate
+from romantic.calls.keeping import KEEPING
+from romantic.calls.known import KnownCall
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.room import Phone
 from romantic.calls.schemas import (
@@ -26,15 +26,10 @@ from romantic.calls.schemas import (
     ended_view,
 )
 from romantic.calls.service import Ending
-from romantic.db import DatabaseBusy, connection
 from romantic.errors import IdentityMismatch
-from romantic.realtime import HUB, Event, Kind, Socket, on
+from romantic.realtime import HUB, NODE, Event, Kind, Socket, on
 from romantic.rtc import PEERS, MonitorBusy
 from romantic.settings import SETTINGS
-
-log = structlog.get_logger()
-
-WRITES = web.AppKey("WRITES", set[asyncio.Task[None]])
 
 
 def _call_id(room_id: str) -> UUID:
@@ -47,12 +42,16 @@ def _call_id(room_id: str) -> UUID:
         raise NotInCall from None
 
 
-def _room_of(socket: Socket, room_id: str) -> LiveCall:
-    """The live call whose room this phone has joined."""
-    live = socket.app[LIVE].get(_call_id(room_id))
-    if live is None or not live.room.is_seated(socket.user_id, socket):
-        raise NotInCall("Join the room first.")
-    return live
+def _phone(socket: Socket) -> Phone:
+    return Phone(socket.user_id, socket.session_id, socket.app[NODE], socket.conn_id)
+
+
+async def _at_keeper(socket: Socket, call_id: UUID, act: str, **body: Any) -> dict[str, Any]:
+    """What the keeper of the call makes of it; to strangers, and when it is over, there is no such room."""
+    try:
+        return await socket.app[KEEPING].act(call_id, act, _phone(socket), **body)
+    except CallNotFound:
+        raise NotInCall from None
 
 
 def _check_identity(socket: Socket, user_id: UUID | None) -> None:
@@ -63,34 +62,49 @@ def _check_identity(socket: Socket, user_id: UUID | None) -> None:
 async def join_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> dict[str, Any]:
     """Take a seat; the ack is what a phone needs to set the call up."""
     _check_identity(socket, user_id)
-    app, me = socket.app, socket.user_id
-    try:
-        live = await conduct.find(app, call_id=_call_id(room_id), user_id=me)
-    except CallNotFound:
-        raise NotInCall from None
-    participants = [one for one in live.room.participants if one["userId"] != me]
-    waiting = live.room.join(me, Phone(app[HUB], socket))
-    is_caller = me == live.caller_id
+    app, me, call_id = socket.app, socket.user_id, _call_id(room_id)
+    answer = await _at_keeper(socket, call_id, "join")
+    known = app[LIVE].known(call_id)
+    if known is None:
+        raise NotInCall  # it ended while we asked
+    seat(known, _phone(socket), beats=answer["beats"])
+    is_caller = me == known.caller_id
     mode = app[SETTINGS].monitor_mode
     return {
-        "roomId": live.room.id,
-        "callId": live.id,
-        "callType": live.call_type,
-        "status": live.status,
+        "roomId": room_id,
+        "callId": call_id,
+        "callType": known.call_type,
+        "status": answer["status"],
         "polite": not is_caller,
         "shouldOffer": is_caller,
-        "participants": participants,
+        "participants": answer["participants"],
         "iceServers": servers_for(app, me),
-        "pending": [{"event": event.name, "data": event.data} for event in waiting],
+        "pending": answer["pending"],
         "monitor": {"required": mode == "require", "offered": mode != "off"},
     }
 
 
-def leave_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> dict[str, Any]:
+def seat(known: KnownCall, phone: Phone, *, beats: bool) -> None:
+    """The phone has a seat; its node remembers that, in case the keeper changes."""
+    known.seated[phone.user_id] = phone
+    if beats:
+        known.legs.fall_back(phone.user_id)
+
+
+async def leave_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> dict[str, Any]:
     """Get up without hanging up."""
     _check_identity(socket, user_id)
-    _room_of(socket, room_id).room.leave(socket.user_id, socket)
-    return {}
+    call_id = _call_id(room_id)
+    _joined(socket, call_id).seated.pop(socket.user_id, None)
+    return await _at_keeper(socket, call_id, "leave")
+
+
+def _joined(socket: Socket, call_id: UUID) -> KnownCall:
+    """The call whose room this phone has joined."""
+    known = socket.app[LIVE].known(call_id)
+    if known is None or known.seated.get(socket.user_id) != _phone(socket):
+        raise NotInCall("Join the room first.")
+    return known
 
 
 async def offer(socket: Socket, *, room_id: str, target_user_id: UUID | None, offer: Any) -> dict[str, Any]:
@@ -104,66 +118,21 @@ async def answer(socket: Socket, *, room_id: str, target_user_id: UUID | None, a
 async def _describe(
     socket: Socket, room_id: str, target: UUID | None, kind: str, description: Any
 ) -> dict[str, Any]:
-    live = _room_of(socket, room_id)
-    _check_target(live, socket.user_id, target)
-    delivered = await relay_description(
-        socket.app, live, kind=kind, description=description, sender=socket.user_id
-    )
-    return {"delivered": delivered}
-
-
-def _check_target(live: LiveCall, me: UUID, target: UUID | None) -> None:
-    if target is not None and target != live.room.other(me):
-        raise TargetNotInCall
-
-
-async def relay_description(
-    app: web.Application, live: LiveCall, *, kind: str, description: Any, sender: UUID
-) -> bool:
-    """Hand an offer or answer to the other side as it is; whoever comes late finds it in the database.
-
-    False if the other side is not in the room yet. Raises InvalidCallState for an answer without an offer.
-    """
-    if kind == "answer" and not live.monitor.offered:
-        raise InvalidCallState("There is no offer to answer.", status=live.status)
-    delivered = live.room.relay(f"webrtc-{kind}", {kind: description}, sender=sender)
-    text = description["sdp"] if isinstance(description, dict) else description
-    if delivered:
-        _write_later(app, _store(app, live.id, kind, text))
-    else:
-        await _store(app, live.id, kind, text)
-    return delivered
-
-
-async def _store(app: web.Application, call_id: UUID, kind: str, sdp: str) -> None:
-    query = service.sql.set_offer if kind == "offer" else service.sql.set_answer
-    async with connection(app) as conn:
-        await conn.run(query, call_id=call_id, sdp=sdp)
-
-
-def _write_later(app: web.Application, job: Any) -> None:
-    """The other side has it already: the write must not hold up the next frame."""
-
-    async def write() -> None:
-        try:
-            await job
-        except DatabaseBusy as error:
-            log.warning("signaling.not_stored", reason=str(error))
-        except Exception:
-            log.exception("signaling.crashed")
-
-    task = asyncio.create_task(write())
-    app[WRITES].add(task)
-    task.add_done_callback(app[WRITES].discard)
+    call_id = _call_id(room_id)
+    _joined(socket, call_id)
+    return await _at_keeper(socket, call_id, "describe", kind=kind, description=description, target=target)
 
 
 def ice_candidate(
     socket: Socket, *, room_id: str, target_user_id: UUID | None, candidate: Any
-) -> dict[str, Any]:
-    live = _room_of(socket, room_id)
-    _check_target(live, socket.user_id, target_user_id)
-    delivered = live.room.relay("ice-candidate", {"candidate": candidate}, sender=socket.user_id)
-    return {"delivered": delivered}
+) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+    """Passed on at once where the call is kept; elsewhere asked for, and the socket's next frame waits."""
+    call_id = _call_id(room_id)
+    known = _joined(socket, call_id)
+    if isinstance(known, LiveCall):
+        body = {"candidate": candidate, "target": target_user_id}
+        return pass_candidate(socket.app, known, _phone(socket), body)
+    return _at_keeper(socket, call_id, "candidate", candidate=candidate, target=target_user_id)
 
 
 async def call_end(
@@ -184,10 +153,10 @@ async def call_ringing(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
 
 
 async def call_accept(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
-    live = await conduct.accept(
+    known = await conduct.accept(
         socket.app, call_id=call_id, user_id=socket.user_id, session_id=socket.session_id
     )
-    return {"roomId": live.room.id, "iceServers": servers_for(socket.app, socket.user_id)}
+    return {"roomId": known.room_id, "iceServers": servers_for(socket.app, socket.user_id)}
 
 
 async def call_reject(socket: Socket, *, call_id: UUID, reason: str | None) -> dict[str, Any]:
@@ -199,24 +168,26 @@ async def call_reject(socket: Socket, *, call_id: UUID, reason: str | None) -> d
 
 async def call_stats(socket: Socket, *, call_id: UUID, sample: dict[str, Any]) -> None:
     """A client's view of its own leg: quality, never money."""
-    await conduct.take_sample(socket.app, _live_of(socket, call_id), socket.user_id, sample)
+    await _find(socket, call_id)
+    await _at_keeper(socket, call_id, "sample", sample=sample)
 
 
-def _live_of(socket: Socket, call_id: UUID) -> LiveCall:
-    live = socket.app[LIVE].get(call_id)
-    if live is None or socket.user_id not in live.parties:
-        raise NotInCall
-    return live
+async def _find(socket: Socket, call_id: UUID) -> KnownCall:
+    try:
+        return await socket.app[KEEPING].find(call_id=call_id, user_id=socket.user_id)
+    except (CallNotFound, InvalidCallState):
+        raise NotInCall from None
 
 
 async def monitor_offer(socket: Socket, *, call_id: UUID, sdp: str) -> dict[str, Any]:
-    """Open the party's monitor, or replace it: a new offer is a new peer."""
+    """Open the party's monitor, or replace it: a new offer is a new peer, at the node that answers it."""
     settings = socket.app[SETTINGS]
-    live = _live_of(socket, call_id)
+    legs = (await _find(socket, call_id)).legs
     if settings.monitor_mode == "off":
         raise MonitorBusy("Monitors are switched off.")
-    peer = await live.monitor.answer(socket.app[PEERS], socket.user_id, sdp)
-    if socket.app[LIVE].get(call_id) is not live:
+    peer = await legs.answer(socket.app[PEERS], socket.user_id, sdp)
+    known = socket.app[LIVE].known(call_id)
+    if known is None or known.legs is not legs:
         await peer.close()
         raise NotInCall
     data = {
@@ -233,7 +204,10 @@ async def monitor_offer(socket: Socket, *, call_id: UUID, sdp: str) -> dict[str,
 
 
 def monitor_beat(socket: Socket, *, call_id: UUID, **body: Any) -> None:
-    _live_of(socket, call_id).monitor.socket_beat(socket.user_id, body)
+    known = socket.app[LIVE].known(call_id)
+    if known is None or socket.user_id not in known.parties:
+        raise NotInCall
+    known.legs.socket_beat(socket.user_id, body)
 
 
 EVENTS = (

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from romantic.calls.live import LiveCall
+from romantic.calls.known import KnownCall
 from romantic.db import Row
 
 log = structlog.get_logger()
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 DISPUTED_SECONDS = 5
 
 
-def log_summary(call: Row, entries: list[Row], live: LiveCall | None) -> None:
+def log_summary(call: Row, entries: list[Row], known: KnownCall | None) -> None:
     """Write `call.summary`; what was not measured is null, never 0. Call after the commit."""
     claimed = call["client_duration_seconds"]
     gap = None if claimed is None else claimed - call["duration_seconds"]
@@ -48,7 +48,7 @@ def log_summary(call: Row, entries: list[Row], live: LiveCall | None) -> None:
         ledger_ids=[str(entry["id"]) for entry in entries],
         gaps=call["gaps"] if call["evidence_level"] else None,
         evidence_level=call["evidence_level"],
-        **_sides(live),
+        **_sides(known),
     )
     if gap is not None and abs(gap) > DISPUTED_SECONDS:
         log.warning(
@@ -67,10 +67,10 @@ def _ms(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1000)
 
 
-def _sides(live: LiveCall | None) -> dict[str, Any]:
+def _sides(known: KnownCall | None) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for side in ("caller", "receiver"):
-        leg = live.monitor.legs[live.caller_id if side == "caller" else live.receiver_id] if live else None
+        leg = known.legs[known.caller_id if side == "caller" else known.receiver_id] if known else None
         measured = leg.summary() if leg else dict.fromkeys(("rtt_ms", "jitter_ms", "loss_pct", "mos"))
         fields |= {f"{name}_{side}": value for name, value in measured.items()}
         fields[f"ice_pair_{side}"] = leg.pair if leg else None

@@ -4,15 +4,24 @@ Deadlines and the meters' last words stand in PostgreSQL; every process looks ea
 """
 
 import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
 from time import monotonic
+from typing import Any
+from uuid import UUID
 
 import structlog
 from aiohttp import web
 
 from romantic.calls import conduct, service
+from romantic.calls.errors import InvalidCallState
+from romantic.calls.keeping import KEEPING
+from romantic.calls.known import KnownCall, Outpost
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.service import Ending
 from romantic.db import DatabaseBusy, Row, connection
+from romantic.errors import RomanticError
+from romantic.realtime import BUS, HUB
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
@@ -34,9 +43,7 @@ class Sweeper:
             await asyncio.sleep(self._settings.call_tick_seconds)
             try:
                 await self._sweep()
-                if monotonic() - self._compared_at >= self._settings.call_snapshot_seconds:
-                    self._compared_at = monotonic()
-                    await self._compare()
+                await self._compare()
             except DatabaseBusy as error:
                 log.warning("sweep.skipped", reason=str(error))
             except Exception:
@@ -70,23 +77,82 @@ class Sweeper:
     def _is_metered_here(self, call: Row) -> bool:
         """Our own meter is late with its word, after a failing database: it goes on counting."""
         live = self._app[LIVE].get(call["id"])
-        return live is not None and live.answered and live.metered_by == "evidence"
+        if live is None or live.term != call["meter_term"]:
+            return False
+        return live.answered and live.metered_by == "evidence"
 
     async def _compare(self) -> None:
-        """Bring what this process remembers in line with what others have done to its calls."""
-        known = [live.id for live in self._app[LIVE]]
-        if not known:
-            return
-        async with connection(self._app) as conn:
-            standings = await conn.all(sql.list_standings, call_ids=known)
-        for standing in standings:
-            live = self._app[LIVE].get(standing["id"])
-            if live is not None:
-                await self._align(live, standing)
+        """Bring what this node remembers in line with what others have done, and look after orphans.
 
-    async def _align(self, live: LiveCall, standing: Row) -> None:
-        if standing["status"] not in service.LIVE_STATES:
-            await conduct.bury(self._app, call_id=live.id)
-        elif standing["status"] == "answered" and not live.answered:
-            live.metered_by = standing["metered_by"]
-            self._app[LIVE].answered(live)
+        Calls that others keep are compared each tick, for their keeper may be dead; our own less often.
+        """
+        known = [call.id for call in self._app[LIVE].outposts]
+        if monotonic() - self._compared_at >= self._settings.call_snapshot_seconds:
+            self._compared_at = monotonic()
+            known += [live.id for live in self._app[LIVE]]
+        if known:
+            async with connection(self._app) as conn:
+                standings = await conn.all(sql.list_standings, call_ids=known)
+            for standing in standings:
+                await _align(self._app, standing)
+
+
+async def align(app: web.Application, call_id: UUID) -> None:
+    """Look at the row of a call somebody has moved, and follow it."""
+    async with connection(app) as conn:
+        standing = await conn.one(sql.list_standings, call_ids=[call_id])
+    if standing is not None:
+        await _align(app, standing)
+
+
+async def _align(app: web.Application, standing: Row) -> None:
+    known = app[LIVE].known(standing["id"])
+    if standing["status"] not in service.LIVE_STATES:
+        await conduct.bury(app, call_id=standing["id"])
+        return
+    if known is None:
+        known = app[LIVE].know(standing)
+    if _is_to_settle(known, standing):
+        async with connection(app) as conn:
+            call = await service.get_call(conn, call_id=standing["id"])
+        with suppress(InvalidCallState):
+            known = await app[KEEPING].settle(call)
+        if isinstance(known, LiveCall) and call["metered_by"] == "evidence":
+            known.meter_by_evidence(call)
+    if standing["status"] == "answered" and not known.answered:
+        known.metered_by = standing["metered_by"]
+        app[LIVE].answered(known)
+    if isinstance(known, Outpost):
+        await _sit_again(app, known)
+
+
+def _is_to_settle(known: KnownCall, standing: Row) -> bool:
+    """Whether it has changed hands, lost its keeper while a phone of it is here, or is metered anew."""
+    is_ours = isinstance(known, LiveCall)
+    is_lost = known.term != standing["meter_term"]
+    is_needed = not is_ours and standing["is_orphan"] and bool(known.seated)
+    is_switched = is_ours and known.metered_by != standing["metered_by"] == "evidence"
+    return is_lost or is_needed or is_switched
+
+
+async def _sit_again(app: web.Application, outpost: Outpost) -> None:
+    """A new keeper does not know who sits in the room: the phones of this node do."""
+    if outpost.keeper is None or outpost.told_keeper == outpost.term:
+        return
+    outpost.told_keeper = outpost.term
+    for phone in list(outpost.seated.values()):
+        with suppress(RomanticError):
+            await app[KEEPING].act(outpost.id, "sit-again", phone)
+
+
+def follow(app: web.Application) -> None:
+    """Hear of the calls other nodes have moved; Redis may lose such news, and the sweeper finds out then."""
+
+    def changed(news: dict[str, Any]) -> Awaitable[None] | None:
+        call_id = UUID(news["callId"])
+        if news["isOver"]:
+            return conduct.forget(app, call_id=call_id)
+        is_ours = any(app[HUB].is_online(UUID(party)) for party in news["parties"])
+        return align(app, call_id) if is_ours or app[LIVE].known(call_id) is not None else None
+
+    app[BUS].on("call.changed", changed)

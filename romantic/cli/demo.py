@@ -1,10 +1,11 @@
-"""run.py demo: the story of one paid call, on a server of its own or a running one, told as it happens."""
+"""run.py demo: the story of one paid call, on nodes of its own or running ones, told as it happens."""
 
 import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
+from functools import partial
 from time import monotonic
 
 from aiohttp import ClientSession, ClientTimeout
@@ -22,46 +23,58 @@ from romantic.realtime.events import CloseCode
 #: Long enough for RTCP to measure round trips; on a server that is not ours, for its shortest paid call.
 TALK_OWN, TALK_ELSEWHERE = 6.0, 12.0
 SHORTEST_PAID = 10.0
+CLOSED_SECONDS = 60.0
 
 
-def demo(*, url: str | None, seconds: float | None) -> int:
-    """Exit code 0 only if every step held."""
-    with stop_signals():
-        if url is not None:
-            return run(_on_running(url.rstrip("/"), seconds=seconds or TALK_ELSEWHERE))
+def demo(*, urls: list[str], nodes: int, seconds: float | None) -> int:
+    """Exit code 0 only if every step held. The caller is at the first node, the receiver at the last."""
+    with stop_signals(), ExitStack() as running:
+        if urls:
+            return run(_on_running([url.rstrip("/") for url in urls], seconds=seconds or TALK_ELSEWHERE))
         seconds = seconds or TALK_OWN
-        with OwnServer(least_billable=min(SHORTEST_PAID, seconds / 2)) as server:
-            return run(_on_own(server, seconds=seconds))
+        servers: list[OwnServer] = []
+        for _ in range(nodes):
+            beside = servers[0] if servers else None
+            server = OwnServer(least_billable=min(SHORTEST_PAID, seconds / 2), beside=beside)
+            servers.append(running.enter_context(server))
+        return run(_on_own(servers, seconds=seconds))
 
 
-async def _on_running(url: str, *, seconds: float) -> int:
+async def _on_running(urls: list[str], *, seconds: float) -> int:
     async with Report() as report, ClientSession(timeout=ClientTimeout(30)) as http:
-        await report.step("server", lambda: _look_at(http, url))
-        story = Story(http, url, seconds=seconds)
-        await _tell(report, story)
+        for url, name in zip(urls, _names(len(urls)), strict=True):
+            await report.step(name, partial(_look_at, http, url))
+        await _tell(report, Story(http, *urls, seconds=seconds))
     return report.conclude()
 
 
-async def _on_own(server: OwnServer, *, seconds: float) -> int:
-    url = ""
+async def _on_own(servers: list[OwnServer], *, seconds: float) -> int:
+    urls = [""] * len(servers)
 
-    async def start() -> str:
-        nonlocal url
-        url = await server.wait_ready()
-        return f"{url}, process {server.pid}, its own PostgreSQL and Valkey"
+    async def start(index: int) -> str:
+        server = servers[index]
+        urls[index] = await server.wait_ready()
+        stores = "on the stores of node 1" if index else "its own PostgreSQL and Valkey"
+        return f"{urls[index]}, process {server.pid}, {stores}"
 
     async with Report() as report, ClientSession(timeout=ClientTimeout(30)) as http:
-        await report.step("server", start)
-        story = Story(http, url, seconds=seconds)
+        for index, name in enumerate(_names(len(servers))):
+            await report.step(name, partial(start, index))
+        story = Story(http, *urls, seconds=seconds)
         await _tell(
             report,
             story,
-            ("ledger audit", lambda: _audit(server)),
-            ("server stops", lambda: _stop(server, story)),
+            ("ledger audit", lambda: _audit(servers[0])),
+            ("server stops" if len(servers) == 1 else "nodes stop", lambda: _stop(servers, story)),
         )
     if not report.holds:
-        print(server.log_tail(), file=sys.stderr)
+        print(*(server.log_tail() for server in servers), file=sys.stderr)
     return report.conclude()
+
+
+def _names(count: int) -> list[str]:
+    """Of the steps that start or visit so many servers."""
+    return ["server"] if count == 1 else [f"node {number}" for number in range(1, count + 1)]
 
 
 async def _tell(report: "Report", story: Story, *more: tuple[str, Step]) -> None:
@@ -91,14 +104,18 @@ async def _audit(server: OwnServer) -> str:
     return f"{audit['users']} users, {audit['entries']} entries, {audit['coins']} coins: the ledger holds"
 
 
-async def _stop(server: OwnServer, story: Story) -> str:
-    """SIGTERM: the phones are sent elsewhere, and the process ends in order."""
-    stopped = asyncio.create_task(asyncio.to_thread(server.stop))
-    codes = [await phone.line.closed() for phone in (story.caller, story.receiver)]
+async def _stop(servers: list[OwnServer], story: Story) -> str:
+    """SIGTERM: the phones are sent elsewhere, and the processes end in order, the stores' own one last."""
+    stopped = asyncio.create_task(asyncio.to_thread(_stop_each, servers[::-1]))
+    codes = [await phone.line.closed(within=CLOSED_SECONDS) for phone in (story.caller, story.receiver)]
     status = await stopped
-    if status or set(codes) != {CloseCode.DRAINING}:
-        raise Broken(f"exit code {status}, sockets closed with {codes}")
+    if any(status) or set(codes) != {CloseCode.DRAINING}:
+        raise Broken(f"exit codes {status}, sockets closed with {codes}")
     return f"SIGTERM: both sockets sent elsewhere ({int(CloseCode.DRAINING)}), exit code 0"
+
+
+def _stop_each(servers: list[OwnServer]) -> list[int]:
+    return [server.stop() for server in servers]
 
 
 class Report:

@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "serve", _serve, "serve REST and sockets (the default)")
     _add(commands, "migrate", _migrate, "bring the database to the newest migration")
     demo = _add(commands, "demo", _demo, "the story of one paid call between two real phones, step by step")
-    demo.add_argument("--url", help="a running development server; else one of its own, gone afterwards")
+    where = "a running development server; twice: the caller's and the receiver's node"
+    demo.add_argument("--url", action="append", default=[], help=where)
+    demo.add_argument("--nodes", type=int, choices=(1, 2), default=1, help="servers of its own to start")
     demo.add_argument("--seconds", type=float, help="how long the two talk: 6, or 12 with --url")
     _add(commands, "routes", _routes, "print every endpoint and socket event")
     openapi = _add(commands, "openapi", _openapi, "print the description of the API as OpenAPI")
@@ -88,7 +90,7 @@ def _migrate(_: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from romantic.cli.demo import demo
 
-    return demo(url=arguments.url, seconds=arguments.seconds)
+    return demo(urls=arguments.url, nodes=arguments.nodes, seconds=arguments.seconds)
 
 
 def _routes(_: argparse.Namespace) -> int:

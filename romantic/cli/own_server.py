@@ -1,6 +1,7 @@
-"""A development server of a command's own, in a process and a folder of its own."""
+"""Development servers of a command's own, each in a process and a folder of its own."""
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -22,10 +23,13 @@ START_SECONDS, STOP_SECONDS = 60.0, 30.0
 class OwnServer:
     """A development server with empty stores in a folder of its own; nothing of it is left afterwards.
 
-    A process as real as any: it shares no loop with the phones, and is stopped as an operator would.
+    A process as real as any: it shares no loop with the phones, and is stopped as an operator would. `beside`
+    another it is a second node, on the stores of that one, and started when that one is ready.
     """
 
-    def __init__(self, *, least_billable: float) -> None:
+    def __init__(self, *, least_billable: float, beside: "OwnServer | None" = None) -> None:
+        self._beside = beside
+        self._process: subprocess.Popen[bytes] | None = None
         ours = {name.upper() for field in fields(Settings) for name in (field.name, f"{field.name}_file")}
         self._environ = {name: value for name, value in os.environ.items() if name not in ours}
         self._environ |= {
@@ -38,11 +42,6 @@ class OwnServer:
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="romantic-demo-"))
         self.folder.chmod(0o755)  # root's PostgreSQL runs as nobody, who must get in
-        try:
-            self._start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
         return self
 
     def __exit__(
@@ -52,6 +51,8 @@ class OwnServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self) -> None:
+        if self._beside is not None:
+            self._environ |= self._beside.stores()
         with (self.folder / "log").open("wb") as log:
             # In a session of its own: Ctrl-C reaches us, and we stop it in order.
             self._process = subprocess.Popen(
@@ -65,9 +66,12 @@ class OwnServer:
             )
 
     async def wait_ready(self) -> str:
-        """Wait until it serves; its address. Raises CommandFault when it does not come up, TimeoutError."""
+        """Start it, and wait until it serves; its address. Raises CommandFault or TimeoutError when it does not
+        come up."""
+        self._start()
         async with asyncio.timeout(START_SECONDS):
             while not (url := self._announced()):
+                assert self._process is not None
                 if self._process.poll() is not None:
                     raise CommandFault(f"it ended with status {self._process.returncode}")
                 await asyncio.sleep(0.05)
@@ -75,14 +79,21 @@ class OwnServer:
 
     @property
     def pid(self) -> int:
+        assert self._process is not None
         return self._process.pid
 
     def _announced(self) -> str:
-        try:
-            pid, url = (self.folder / HOME / "run.pid").read_text().splitlines()
-        except (OSError, ValueError):
-            return ""
-        return url if int(pid) == self._process.pid else ""
+        """The address in the first line of its log that has one."""
+        lines = (self.folder / "log").read_text(errors="replace").splitlines()
+        starts = (line for line in lines if '"event":"server.start"' in line)
+        return next((f"http://127.0.0.1:{json.loads(line)['port']}" for line in starts), "")
+
+    def stores(self) -> dict[str, str]:
+        """Where its PostgreSQL and its Valkey are, as another server is told."""
+        from romantic.dev.embedded import running_postgres, start_valkey
+
+        home = self.folder / HOME
+        return {"DATABASE_URL": running_postgres(home).dsn, "REDIS_URL": start_valkey(home).url}
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Another command of run.py beside it, in its folder."""
@@ -98,6 +109,8 @@ class OwnServer:
 
     def stop(self) -> int:
         """SIGTERM, and the exit code; kill -9 if that does not help."""
+        if self._process is None:
+            return 0
         self._process.terminate()
         try:
             return self._process.wait(STOP_SECONDS)

@@ -14,15 +14,16 @@ from romantic.app import create_app
 from romantic.cli.faults import CommandFault
 from romantic.cli.loop import run
 from romantic.cli.stopping import StopSignals, stop_signals
-from romantic.cli.stores import HOME, stores
+from romantic.cli.stores import HOME, Announce, stores
+from romantic.cli.workers import address_held, supervise
 from romantic.db.migrations import MigrationFault, migrate
 from romantic.http.hardening import RUNNER_OPTIONS, SlowHeaderWatch
 from romantic.http.health import LIFECYCLE
-from romantic.logs import configure_logs, flush_logs
+from romantic.logs import configure_logs, flush_logs, name_lines
 from romantic.ops.lines import count
 from romantic.ops.listener import OpsAddressTaken
 from romantic.ops.sentry import add_sentry, report
-from romantic.realtime import HUB
+from romantic.realtime import HUB, NODE
 from romantic.rtc import tune_gc
 from romantic.settings import Settings
 
@@ -46,12 +47,8 @@ def serve(settings: Settings) -> int:
 
                 run(seed(settings))
 
-            def ready() -> None:
-                announce(address(settings))
-                _introduce(settings)
-
             try:
-                run(serve_until_stopped(settings, stop=stop, ready=ready))
+                _serve(settings, stop, announce)
             finally:
                 stop.ignore()
     except (CommandFault, MigrationFault) as fault:
@@ -59,6 +56,24 @@ def serve(settings: Settings) -> int:
     finally:
         flush_logs()
     return 0
+
+
+def _serve(settings: Settings, stop: StopSignals, announce: Announce) -> None:
+    """In this process, or in WORKERS of them."""
+
+    def ready() -> None:
+        announce(address(settings))
+        _introduce(settings)
+
+    if settings.workers == 1:
+        run(_serve_alone(settings, stop=stop, ready=ready))
+        return
+    with address_held(settings) as settings:
+        run(supervise(settings, stop=stop, ready=ready))
+
+
+async def _serve_alone(settings: Settings, *, stop: StopSignals, ready: Callable[[], None]) -> None:
+    await serve_until(stop.listen(), settings, ready=ready)
 
 
 def address(settings: Settings) -> str:
@@ -91,16 +106,20 @@ def _place(settings: Settings) -> Settings:
     )
 
 
-async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: Callable[[], None]) -> None:
-    """One process: listen, serve, drain. Raises CommandFault for an address it cannot have."""
-    told = stop.listen()
+async def serve_until(
+    told: asyncio.Event, settings: Settings, *, ready: Callable[[], None], worker: int | None = None
+) -> None:
+    """One process: listen, serve, and drain when told. Raises CommandFault for an address it cannot have."""
     app = create_app(settings)
+    name_lines(app[NODE])
+    log = structlog.get_logger().bind(**({} if worker is None else {"worker": worker}))
+    who = "server" if worker is None else "worker"
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CANCEL_GRACE, **RUNNER_OPTIONS)
-    site = await _listen(runner, settings)
+    site = await _listen(runner, settings, is_shared=worker is not None)
     assert runner.server is not None
     watch = asyncio.create_task(SlowHeaderWatch(runner.server, settings.read_timeout_seconds).run())
     tune_gc()
-    log.info("server.start", port=settings.port, config=settings.romantic_env)
+    log.info(f"{who}.start", port=settings.port, config=settings.romantic_env)
     ready()
     await told.wait()
     try:
@@ -110,17 +129,17 @@ async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: C
             watch.cancel()
             await runner.cleanup()
     except TimeoutError:
-        log.error("server.stop_cut_short", seconds=settings.shutdown_seconds)
-    log.info("server.stop")
+        log.error(f"{who}.stop_cut_short", seconds=settings.shutdown_seconds)
+    log.info(f"{who}.stop")
 
 
-async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:
+async def _listen(runner: web.AppRunner, settings: Settings, *, is_shared: bool) -> web.TCPSite:
     """Start the application, which opens its UDP port, and then take connections."""
     where = f"RTC_UDP_HOST={settings.rtc_udp_host} RTC_UDP_PORT={settings.rtc_udp_port}"
     try:
         await runner.setup()
         where = f"HOST={settings.host} PORT={settings.port}"
-        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024)
+        site = web.TCPSite(runner, settings.host, settings.port, backlog=1024, reuse_port=is_shared or None)
         await site.start()
     except OpsAddressTaken as fault:
         raise CommandFault(str(fault)) from None
@@ -159,7 +178,8 @@ def _introduce(settings: Settings) -> None:
     if not settings.development:
         return
     here = address(settings)
-    print(f"Romantic {__version__}: REST {here}/api, sockets ws{here[4:]}/ws")
+    crew = f", {settings.workers} workers" if settings.workers > 1 else ""
+    print(f"Romantic {__version__}: REST {here}/api, sockets ws{here[4:]}/ws{crew}")
     print(f"  Demo call   {here}/demo?as=ada  and  {here}/demo?as=ben")
     print(f"  Outbox      {here}/dev/outbox   one-time codes land here")
     print(f"  Pay page    {here}/dev/pay   purchases wait here to be paid or declined")

@@ -27,11 +27,11 @@ class Broken(Exception):
 
 
 class Story:
-    """Two phones at one server. Every step returns its facts, or raises."""
+    """Two phones, each at a node; one node may serve both. Every step returns its facts, or raises."""
 
-    def __init__(self, http: ClientSession, url: str, *, seconds: float) -> None:
-        self.caller = Phone(http, url, "Grace Hopper")
-        self.receiver = Phone(http, url, "")
+    def __init__(self, http: ClientSession, *urls: str, seconds: float) -> None:
+        self.caller = Phone(http, urls[0], "Grace Hopper")
+        self.receiver = Phone(http, urls[-1], "")
         self._seconds = seconds
         self._before: dict[str, int] = {}
         self._call: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from aiohttp import web
 
 from romantic.dev.moods import bad_day
-from romantic.dev.outbox import OUTBOX
+from romantic.dev.outbox import post
 from romantic.http.body import read_body, read_json
 
 SNS = "http://sns.amazonaws.com/doc/2010-03-31/"
@@ -19,14 +19,15 @@ async def publish(request: web.Request) -> web.Response:
     if bad := await bad_day(request, "sms"):
         return bad
     text = form["Message"]
-    request.app[OUTBOX].append(
+    post(
+        request.app,
         {
             "channel": "sms",
             "to": form["PhoneNumber"],
             "text": text,
             "code": text.partition(" ")[0],
             "at": datetime.now(UTC),
-        }
+        },
     )
     result = f"<PublishResult><MessageId>{secrets.token_hex(16)}</MessageId></PublishResult>"
     answer = f'<PublishResponse xmlns="{SNS}">{result}</PublishResponse>'
@@ -39,14 +40,15 @@ async def send_email(request: web.Request) -> web.Response:
     if bad := await bad_day(request, "email"):
         return bad
     content = mail["Content"]["Simple"]
-    request.app[OUTBOX].append(
+    post(
+        request.app,
         {
             "channel": "email",
             "to": mail["Destination"]["ToAddresses"][0],
             "subject": content["Subject"]["Data"],
             "text": content["Body"]["Text"]["Data"],
             "at": datetime.now(UTC),
-        }
+        },
     )
     return web.json_response({"MessageId": secrets.token_hex(16)})
 

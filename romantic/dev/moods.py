@@ -6,6 +6,7 @@ from aiohttp import web
 
 from romantic.errors import BadRequest
 from romantic.http import ok
+from romantic.realtime import BUS
 
 PROVIDERS = ("whatsapp", "sms", "email")
 MOODS = ("ok", "timeout", "busy", "broken", "garbage")
@@ -24,7 +25,7 @@ async def set_mood(request: web.Request) -> web.Response:
     provider, mood = request.match_info["provider"], request.match_info["mood"]
     if provider not in PROVIDERS or mood not in MOODS:
         raise BadRequest(f"Providers: {', '.join(PROVIDERS)}. Moods: {', '.join(MOODS)}.")
-    request.app[KEPT_MOODS][provider] = mood
+    request.app[BUS].publish("dev.mood", {provider: mood})
     return await list_moods(request)
 
 
@@ -48,5 +49,6 @@ async def bad_day(request: web.Request, provider: str) -> web.Response | None:
 
 def add_moods(app: web.Application) -> None:
     app[KEPT_MOODS] = dict.fromkeys(PROVIDERS, "ok")
+    app[BUS].on("dev.mood", app[KEPT_MOODS].update)
     app.router.add_get("/dev/moods.json", list_moods)
     app.router.add_put("/dev/moods/{provider}/{mood}", set_mood)

@@ -13,12 +13,18 @@ from romantic.errors import Unauthorized
 from romantic.http import bearer_token
 from romantic.http.body import read_json
 from romantic.http.envelope import encode, ok, respond
+from romantic.realtime import BUS
 from romantic.settings import SETTINGS
 from romantic.web import page
 
 KEPT = 100
 
 OUTBOX = web.AppKey("OUTBOX", deque[dict[str, Any]])
+
+
+def post(app: web.Application, message: dict[str, Any]) -> None:
+    """Into the outbox, of every node: whoever looks may be answered by another one."""
+    app[BUS].publish("dev.outbox", message)
 
 
 async def take_message(request: web.Request) -> web.Response:
@@ -29,14 +35,15 @@ async def take_message(request: web.Request) -> web.Response:
     if bad := await bad_day(request, "whatsapp"):
         return bad
     code = message["template"]["components"][0]["parameters"][0]["text"]
-    request.app[OUTBOX].append(
+    post(
+        request.app,
         {
             "channel": "whatsapp",
             "to": f"+{message['to']}",
             "template": message["template"]["name"],
             "code": code,
             "at": datetime.now(UTC),
-        }
+        },
     )
     wamid = f"wamid.{secrets.token_urlsafe(24)}"
     tell_of(request.app, wamid, message["to"], message.get("biz_opaque_callback_data"))
@@ -60,6 +67,7 @@ async def show(_: web.Request) -> web.Response:
 
 def add_outbox(app: web.Application) -> None:
     app[OUTBOX] = deque(maxlen=KEPT)
+    app[BUS].on("dev.outbox", app[OUTBOX].append)
     app.cleanup_ctx.append(telling)
     app.router.add_post("/dev/whatsapp/{version}/{phone_number_id}/messages", take_message)
     app.router.add_get("/dev/outbox.json", list_messages)

@@ -18,6 +18,7 @@ from romantic.errors import NotFound, RomanticError, Unauthorized
 from romantic.http import bearer_token, ok
 from romantic.http.body import read_body
 from romantic.http.envelope import encode, respond
+from romantic.realtime import BUS
 from romantic.settings import SETTINGS
 from romantic.web import page
 
@@ -38,11 +39,13 @@ class Till:
     intents: dict[str, dict[str, Any]] = field(default_factory=dict)
     answers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def answer_once(self, key: str, answer: dict[str, Any]) -> dict[str, Any]:
+    def note(self, news: dict[str, Any]) -> None:
+        """An intent as it stands now, or an answer, at this or another node."""
+        self.intents |= news.get("intents", {})
+        self.answers |= news.get("answers", {})
         for kept in (self.intents, self.answers):
             while len(kept) > KEPT:
                 del kept[next(iter(kept))]
-        return self.answers.setdefault(key, answer)
 
 
 TILL = web.AppKey("TILL", Till)
@@ -72,8 +75,8 @@ async def create_intent(request: web.Request) -> web.Response:
         "created": int(time.time()),
         "metadata": {name[9:-1]: value for name, value in form.items() if name.startswith("metadata[")},
     }
-    till.intents[intent_id] = intent
-    return respond(encode(till.answer_once(key, intent)), 200)
+    request.app[BUS].publish("dev.till", {"intents": {intent_id: intent}, "answers": {key: intent}})
+    return respond(encode(intent), 200)
 
 
 async def get_intent(request: web.Request) -> web.Response:
@@ -101,9 +104,9 @@ async def create_refund(request: web.Request) -> web.Response:
         "currency": intent["currency"],
         "metadata": intent["metadata"],
     }
-    answer = till.answer_once(key, refund)
+    request.app[BUS].publish("dev.till", {"answers": {key: refund}})
     await _tell(request, "charge.refunded", charge)
-    return respond(encode(answer), 200)
+    return respond(encode(refund), 200)
 
 
 async def list_intents(request: web.Request) -> web.Response:
@@ -126,6 +129,7 @@ async def _settle(request: web.Request, status: str, kind: str) -> web.Response:
     intent["status"] = status
     intent["amount_received"] = intent["amount"] if status == "succeeded" else 0
     intent["is_declined"] = status != "succeeded"
+    request.app[BUS].publish("dev.till", {"intents": {intent["id"]: intent}})
     await _tell(request, kind, intent)
     return ok(_shown(intent), "Told")
 
@@ -168,6 +172,7 @@ async def show(_: web.Request) -> web.Response:
 
 def add_stripe(app: web.Application) -> None:
     app[TILL] = Till()
+    app[BUS].on("dev.till", app[TILL].note)
     router = app.router
     router.add_post("/dev/stripe/v1/payment_intents", create_intent)
     router.add_get("/dev/stripe/v1/payment_intents/{intent}", get_intent)

@@ -22,6 +22,7 @@ from romantic.errors import (
 from romantic.http.client import client_ip, kind_of_client
 from romantic.http.envelope import fail
 from romantic.http.guards import PRINCIPAL
+from romantic.http.health import LIFECYCLE
 from romantic.http.idempotency import IDEMPOTENCY
 from romantic.http.request_id import HEADER, REQUEST_ID, request_id_of
 from romantic.logs import cut_address
@@ -132,6 +133,8 @@ def _dress(request: web.Request, response: web.StreamResponse, request_id: str) 
         headers.setdefault(name, value)
     if request.secure or request.headers.get("X-Forwarded-Proto") == "https":
         headers["Strict-Transport-Security"] = HSTS
+    if request.app[LIFECYCLE].draining:
+        response.force_close()  # the next request goes to another node
 
 
 def _template(request: web.Request) -> str:

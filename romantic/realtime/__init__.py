@@ -1,5 +1,6 @@
 """The socket shell: sockets, who is connected, and the dispatch of named events. It knows no product noun."""
 
+from romantic.realtime.asking import ASKING, Asking, NodeAway
 from romantic.realtime.bus import BUS, NODE, Bus
 from romantic.realtime.dispatch import DISPATCHER, Dispatcher, EventRoute, on
 from romantic.realtime.events import CloseCode, Event, Kind
@@ -7,10 +8,12 @@ from romantic.realtime.hub import HUB, Hub
 from romantic.realtime.socket import Socket
 
 __all__ = [
+    "ASKING",
     "BUS",
     "DISPATCHER",
     "HUB",
     "NODE",
+    "Asking",
     "Bus",
     "CloseCode",
     "Dispatcher",
@@ -18,6 +21,7 @@ __all__ = [
     "EventRoute",
     "Hub",
     "Kind",
+    "NodeAway",
     "Socket",
     "on",
 ]

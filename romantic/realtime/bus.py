@@ -18,6 +18,7 @@ from aiohttp import web
 
 from romantic.background import running
 from romantic.http.envelope import encode
+from romantic.realtime.clock import Clock
 from romantic.redis import REDIS, Command, RedisAway, RedisClient
 
 log = structlog.get_logger()
@@ -60,6 +61,7 @@ class Bus:
         self.is_hearing = False  # every subscription was confirmed since the connection came
         self.dropped = 0
         self._redis = redis
+        self._clocks: dict[str, Clock] = {}
         self._handlers: dict[str, list[Handler]] = {}
         self._listeners: dict[str, Listener] = {}
         self._confirmations: dict[str, asyncio.Event] = {}
@@ -84,17 +86,26 @@ class Bus:
         """Run the handler for what any node publishes under the topic, this one included."""
         self._handlers.setdefault(topic, []).append(handler)
 
-    def publish(self, topic: str, payload: dict[str, Any], *, to: str | None = None) -> None:
+    def publish(
+        self, topic: str, payload: dict[str, Any], *, to: str | None = None, told: Told | None = None
+    ) -> None:
         """Tell every node, or the one named; JSON in, JSON out. Never blocks, never raises.
 
-        `to` is the name of a node (`bus.node` there); one that is gone hears nothing.
+        `to` is the name of a node (`bus.node` there); one that is gone hears nothing. `told` gets how many
+        other nodes Redis handed it to, or None if it did not answer.
         """
         if to is None or to == self.node:
             self._handle(topic, orjson.loads(encode(payload)))
         if to != self.node:
-            message = encode({"from": self.node, "topic": topic, "payload": payload})
+            message = encode({"from": self.node, "at": monotonic(), "topic": topic, "payload": payload})
             channel = "romantic:nodes" if to is None else channel_of_node(to)
-            self.run(("PUBLISH" if to is None else "SPUBLISH", channel, message))
+            self.run(("PUBLISH" if to is None else "SPUBLISH", channel, message), told)
+
+    def on_clock_of(self, node: str, at: float) -> float | None:
+        """Our monotonic instant on the clock of another node: too early by what the quickest of its latest
+        messages took to us, never too late. None if nothing was heard of it lately."""
+        clock = self._clocks.get(node)
+        return None if clock is None else clock.read(at, now=monotonic())
 
     def _handle(self, topic: str, payload: dict[str, Any]) -> None:
         for handler in self._handlers.get(topic, ()):
@@ -219,6 +230,7 @@ class Bus:
         for node, heard in list(self.peers.items()):
             if monotonic() - heard > 20 * PEER_SECONDS:
                 del self.peers[node]
+                self._clocks.pop(node, None)
 
     def _subscribed(self, is_up: bool) -> None:
         """The connection of the subscriptions came, or went."""
@@ -241,9 +253,15 @@ class Bus:
         elif channel not in ("romantic:nodes", channel_of_node(self.node)):
             self._tell(channel, data)
         else:
-            message = orjson.loads(data)
-            if message["from"] != self.node:
-                self._handle(message["topic"], message["payload"])
+            self._take(orjson.loads(data))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        sender = message["from"]
+        if sender == self.node:
+            return
+        now = monotonic()
+        self._clocks.setdefault(sender, Clock()).heard(message["at"], now=now)
+        self._handle(message["topic"], message["payload"])
 
     def _tell(self, channel: str, data: bytes) -> None:
         listener = self._listeners.get(channel)

@@ -140,8 +140,7 @@ UPDATE calls SET
     next_tick_at = CASE
         WHEN NOT %(by_evidence)s AND metered_by = 'wallclock'
             THEN now() + make_interval(secs => max_seconds::float)
-    END,
-    meter_node = %(node)s
+    END
 WHERE
     id = %(call_id)s
     AND receiver_id = %(user_id)s
@@ -203,6 +202,7 @@ SELECT
     coins_charged,
     metered_by,
     meter,
+    meter_term,
     p2p_claimed,
     gaps,
     answered_at,
@@ -308,7 +308,11 @@ WITH due AS (
     UPDATE calls SET
         blocks_charged = blocks_charged + 1,
         coins_charged = coins_charged + price
-    WHERE id = %(call_id)s AND status = 'answered' AND blocks_charged = %(block)s
+    WHERE
+        id = %(call_id)s
+        AND status = 'answered'
+        AND blocks_charged = %(block)s
+        AND meter_term = %(term)s
     RETURNING id, caller_id, price
 )
 
@@ -356,6 +360,10 @@ SELECT
     webrtc_answer,
     metered_by,
     meter,
+    meter_node,
+    meter_term,
+    NOT keeps(meter_node) AS is_orphan,
+    extract(EPOCH FROM next_tick_at - now())::float AS rejoin_seconds_left,
     evidence_level,
     gaps,
     p2p_claimed,
@@ -475,7 +483,8 @@ UPDATE calls SET
 WHERE
     id IN (SELECT call_id FROM live_calls WHERE user_id = %(user_id)s)
     AND metered_by = 'wallclock'
-    AND ended_at IS NULL;
+    AND ended_at IS NULL
+RETURNING id;
 
 -- name: set_started
 -- The billing clock starts, and its first word is written down with it; said twice, it started the first time.
@@ -483,16 +492,14 @@ UPDATE calls SET
     started_at = COALESCE(started_at, now() - make_interval(secs => %(seconds_ago)s)),
     connect_deadline = NULL,
     meter = %(meter)s::jsonb,
-    meter_node = %(node)s,
     next_tick_at = now() + make_interval(secs => %(rejoin_seconds)s)
-WHERE id = %(call_id)s AND status = 'answered'
+WHERE id = %(call_id)s AND status = 'answered' AND meter_term = %(term)s
 RETURNING started_at;
 
 -- name: save_meter
 -- What any process needs to settle the call, should this one die. next_tick_at is when it may assume so.
 UPDATE calls SET
     meter = %(meter)s::jsonb,
-    meter_node = %(node)s,
     gaps = %(gaps)s,
     evidence_level = %(evidence_level)s,
     p2p_claimed = p2p_claimed OR %(p2p_claimed)s,
@@ -503,7 +510,8 @@ UPDATE calls SET
         now() - make_interval(secs => %(receiver_seconds_ago)s), last_evidence_receiver
     ),
     next_tick_at = now() + make_interval(secs => %(rejoin_seconds)s)
-WHERE id = %(call_id)s AND status = 'answered';
+WHERE id = %(call_id)s AND status = 'answered' AND meter_term = %(term)s
+RETURNING id;
 
 -- name: add_call_event
 INSERT INTO call_events (call_id, event, user_id, detail)
@@ -579,7 +587,42 @@ LIMIT 50;
 -- Where the calls this process knows stand by now.
 SELECT
     id,
+    caller_id,
+    receiver_id,
+    call_type,
     status,
-    metered_by
+    metered_by,
+    meter_node,
+    meter_term,
+    NOT keeps(meter_node) AS is_orphan
 FROM calls
 WHERE id = ANY(%(call_ids)s);
+
+-- name: keep_calls
+-- The node lives for so many seconds more.
+INSERT INTO call_nodes (node, dies_at) VALUES (%(node)s, now() + make_interval(secs => %(seconds)s))
+ON CONFLICT (node) DO UPDATE SET dies_at = excluded.dies_at;
+
+-- name: keep_no_calls
+-- The node is gone for good, and so are those nobody has heard of for a day.
+DELETE FROM call_nodes WHERE node = %(node)s OR dies_at < now() - interval '1 day';
+
+-- name: claim_call
+-- This node keeps the call from now on: nobody does who lives, or the one who does agrees. Of two that try one wins.
+UPDATE calls SET
+    meter_node = %(node)s,
+    meter_term = meter_term + 1
+WHERE
+    id = %(call_id)s
+    AND ended_at IS NULL
+    AND meter_term = %(term)s
+    AND (%(is_agreed)s OR meter_node = %(node)s OR NOT keeps(meter_node))
+RETURNING meter_term;
+
+-- name: release_call
+-- Nobody keeps the call: whoever needs it next may.
+UPDATE calls SET
+    meter_node = NULL,
+    meter_term = meter_term + 1
+WHERE id = %(call_id)s AND ended_at IS NULL AND meter_term = %(term)s
+RETURNING id;

@@ -452,7 +452,7 @@ SELECT jsonb_build_object(
         ) AS one
     ),
     'calls', (
-        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'meter' - 'meter_node'), '[]')
+        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'meter' - 'meter_node' - 'meter_term'), '[]')
         FROM (
             SELECT * FROM calls
             WHERE caller_id = %(user_id)s OR receiver_id = %(user_id)s

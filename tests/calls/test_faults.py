@@ -149,11 +149,11 @@ async def test_both_coming_back_on_another_process_carry_the_call_on(make_stage,
     ann.client = bea.client = other.host
     await until(lambda: monotonic() - gap_began > 2.0)
 
+    back = monotonic()
     caller, receiver = await connect(ann), await connect(bea)
     await caller.ask("join-room", roomId=call.room_id)
     await receiver.ask("join-room", roomId=call.room_id)
     await caller.expect("peer-reconnected")
-    back = monotonic()
     ended = await call.end()
 
     assert caller.ready["activeCall"]["callId"] == call.id

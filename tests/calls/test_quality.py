@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from romantic.calls.monitor import Leg
+from romantic.calls.leg import Leg
 from romantic.calls.quality import MOST_SAMPLES, MOST_WAITING, Quality, QualityLog
 from romantic.jobs.janitor import clean
 from romantic.rtc import Beats

@@ -113,10 +113,14 @@ class Server:
     def err(self) -> str:
         return self._err.read_text()
 
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged; a line that is only half written is left out."""
+        whole = self.out.rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
     def logged(self, event: str) -> dict[str, Any] | None:
         """The first log line of this name."""
-        lines = (json.loads(line) for line in self.out.splitlines() if line.startswith("{"))
-        return next((line for line in lines if line["event"] == event), None)
+        return next((line for line in self.lines() if line["event"] == event), None)
 
     def ready(self) -> str:
         """The address, once it serves."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from romantic.calls.monitor import Leg
+from romantic.calls.leg import Leg
 from romantic.rtc import Peers
 from romantic.rtc.client import MonitorClient
 from tests.lab.fixtures import sockets_in_world
