@@ -131,6 +131,7 @@ async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_
             app[SETTINGS],
             call_id=call_id,
             user_id=user_id,
+            session_id=session_id,
             by_evidence=_by_evidence(app, *live.parties),
             node=app[NODE],
         )
@@ -155,7 +156,7 @@ async def reject(
 ) -> None:
     """Decline; the caller has every coin back."""
     async with transaction(app) as conn:
-        await service.reject(conn, call_id=call_id, user_id=user_id)
+        await service.reject(conn, call_id=call_id, user_id=user_id, session_id=session_id)
         call, entries = await _result(conn, call_id)
     news.tell_rejected(app, call, entries, reason=reason or "declined")
     elsewhere = Event("call-cancelled", {"callId": call_id, "reason": "declined_elsewhere"})

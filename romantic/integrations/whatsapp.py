@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from romantic.integrations.answers import AnswerTooLong, read_answer
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
@@ -100,8 +101,8 @@ class WhatsApp:
             async with self._http.post(
                 url, json=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False
             ) as answer:
-                return _message_id(answer.status, await _read(answer))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                return _message_id(answer.status, await read_answer(answer, most=LARGEST_ANSWER))
+        except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLong) as error:
             raise WhatsAppRefusal(type(error).__name__) from error
 
     def _payload(self, phone_number: str, code: str, minutes: int, reference: UUID) -> dict[str, Any]:
@@ -131,16 +132,6 @@ def _text(value: str) -> dict[str, str]:
 
 def _body(*values: str) -> dict[str, Any]:
     return {"type": "body", "parameters": [_text(value) for value in values]}
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body; StreamReader.read(n) would return whatever came with the first packet."""
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise WhatsAppRefusal(f"status {answer.status}, more than {LARGEST_ANSWER} bytes")
-    return bytes(body)
 
 
 def _message_id(status: int, body: bytes) -> str:

@@ -64,6 +64,12 @@ async def enqueue(
     conn.announce(TOPIC)
 
 
+def announce(conn: Connection, count: int) -> None:
+    """Begin at the commit what a statement of another room has written down: so many jobs, perhaps none."""
+    if count:
+        conn.announce(TOPIC)
+
+
 async def claim(conn: Connection, leases: dict[str, float], *, free: int) -> list[Row]:
     """At most `free` due jobs of these kinds, ours until their lease (seconds) is over."""
     return await conn.all(sql.claim_jobs, kinds=list(leases), leases=list(leases.values()), free=free)
