@@ -21,7 +21,7 @@ from romantic.devices import routes as devices
 from romantic.devices.sending import add_pushes
 from romantic.docs.pages import add_docs
 from romantic.http import LIMITER, Limiter, health, mount
-from romantic.http.health import LIFECYCLE, Lifecycle
+from romantic.http.health import LIFECYCLE, PROVIDERS, Lifecycle
 from romantic.http.middleware import observe
 from romantic.http.uploads import UPLOADS_HELD, Uploads
 from romantic.integrations.admob import admob
@@ -29,6 +29,7 @@ from romantic.integrations.email import email
 from romantic.integrations.fcm import push
 from romantic.integrations.sms import sms
 from romantic.integrations.sns_events import sns_notes
+from romantic.integrations.standing import standings
 from romantic.integrations.storage import storage
 from romantic.integrations.stripe_payments import payments
 from romantic.integrations.whatsapp import whatsapp
@@ -102,6 +103,7 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[observe])
     app[SETTINGS] = settings
     app[LIFECYCLE] = Lifecycle()
+    app[PROVIDERS] = standings
     app[LIMITER] = Limiter(add_redis(app), app)
     app[UPLOADS_HELD] = Uploads()
     # First, so that it closes last: operators want to watch the end as well.

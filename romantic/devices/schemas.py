@@ -13,9 +13,7 @@ REGISTRATION = r"[!-~]{20,2000}\Z"
 
 
 class DeviceBody(Schema):
-    token = fields.Str(
-        required=True, validate=validate.Regexp(REGISTRATION, error="Not a token of FCM.")
-    )
+    token = fields.Str(required=True, validate=validate.Regexp(REGISTRATION, error="Not a token of FCM."))
     platform = fields.Str(required=True, validate=validate.OneOf(PLATFORMS))
 
 

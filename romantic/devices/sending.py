@@ -1,8 +1,8 @@
 """The jobs that push: each looks at the world when it runs, and keeps quiet where nobody needs to hear.
 
-They are written by the SQL function push(), one per phone, with what they tell of. FCM knows no idempotency
-key: a process killed after FCM took a push, and before that was written down, pushes it twice. To the phone the
-two are one, by the id they are about.
+They are written by the SQL function push(), one per phone, with what they tell of. FCM knows no key that
+would make two pushes one: a process killed after FCM took a push, and before that was written down, pushes it
+twice. The phone knows the two by the id they are about.
 """
 
 import random

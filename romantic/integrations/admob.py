@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from romantic.integrations.answers import read_answer
+from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
 log = structlog.get_logger()
@@ -56,6 +57,7 @@ class AdMob:
         self._tried_at = float("-inf")
         self._rest = REFETCH_SECONDS
         self._fetching = asyncio.Lock()
+        self.breaker = Breaker(failures=1)
 
     async def verify(self, query: str) -> str:
         """The signed part of a raw query string; raises CallbackRefused, KeysUnavailable."""
@@ -96,8 +98,10 @@ class AdMob:
                 body = await read_answer(answer, most=LARGEST_ANSWER)
             self._keys, self._fetched_at = _keys(orjson.loads(body)), monotonic()
             self._rest = REFETCH_SECONDS
+            self.breaker.succeeded()
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             self._rest = RETRY_SECONDS
+            self.breaker.failed()
             log.warning("admob.keys_unavailable", reason=type(error).__name__)
 
 

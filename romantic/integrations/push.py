@@ -6,6 +6,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from romantic.integrations.breaker import Breaker
+
 PLATFORMS = ("android", "ios", "web")
 
 
@@ -50,6 +52,8 @@ class PushSender(Protocol):
     FCM does for all platforms; one for the VoIP tokens of Apple's PushKit would stand beside it under a
     platform of its own.
     """
+
+    breaker: Breaker
 
     async def send(self, push: Push, *, token: str, platform: str) -> str:
         """The service's message id; raises PushRefusal."""

@@ -69,7 +69,7 @@ class WhatsApp:
     def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
         self._settings = settings
         self._http = http
-        self._breaker = Breaker()
+        self.breaker = Breaker()
 
     async def send_code(self, phone_number: str, code: str, *, minutes: int, reference: UUID) -> str:
         """The provider's message id; raises WhatsAppRefusal.
@@ -77,17 +77,17 @@ class WhatsApp:
         The API knows no idempotency key: a message whose answer was lost is sent twice. The reference
         comes back with the message's statuses, also of one whose id we never learned.
         """
-        if self._breaker.is_open():
-            raise WhatsAppRefusal("left alone for a moment", after=self._breaker.seconds_left)
+        if self.breaker.is_open():
+            raise WhatsAppRefusal("left alone for a moment", after=self.breaker.seconds_left)
         try:
             message_id = await self._send(self._payload(phone_number, code, minutes, reference))
         except WhatsAppRefusal as refusal:
             if refusal.verdict is Verdict.RETRY:
-                self._breaker.failed()
+                self.breaker.failed()
             else:
-                self._breaker.succeeded()
+                self.breaker.succeeded()
             raise
-        self._breaker.succeeded()
+        self.breaker.succeeded()
         return message_id
 
     async def _send(self, payload: dict[str, Any]) -> str:

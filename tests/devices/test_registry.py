@@ -66,7 +66,9 @@ async def test_token_moves_to_whoever_signed_in_on_the_phone_last(make_person, s
 
     assert (devices_of(sql, ann), devices_of(sql, ben)) == ([], [hers["token"]])
     assert (refused, old) == (404, 404)
-    assert sql("SELECT is_pushable FROM users WHERE id IN (%s, %s) ORDER BY id = %s", ann.id, ben.id, ben.id) == [
+    assert sql(
+        "SELECT is_pushable FROM users WHERE id IN (%s, %s) ORDER BY id = %s", ann.id, ben.id, ben.id
+    ) == [
         (False,),
         (True,),
     ]
@@ -155,7 +157,9 @@ async def test_many_registrations_at_once_leave_one_phone_per_session_and_token(
 
     assert set(statuses) <= {200, 503}  # two who swap their phones may have to try again
     assert 200 in statuses
-    assert sql("SELECT max(n) FROM (SELECT count(*) AS n FROM device_tokens GROUP BY session_id) AS s") == [(1,)]
+    assert sql("SELECT max(n) FROM (SELECT count(*) AS n FROM device_tokens GROUP BY session_id) AS s") == [
+        (1,)
+    ]
     assert sql(
         "SELECT count(*) FROM users WHERE is_pushable"
         " IS DISTINCT FROM EXISTS (SELECT FROM device_tokens WHERE user_id = users.id)"

@@ -82,7 +82,9 @@ async def test_every_phone_of_a_person_rings_as_its_platform_wants_it(client, pa
     call_id = await call(ann, bea)
     await pushed(outside, "call-incoming", 3)
 
-    wrapped = {kind: m[kind] for m in outside.fcm.messages for kind in ("android", "apns", "webpush") if kind in m}
+    wrapped = {
+        kind: m[kind] for m in outside.fcm.messages for kind in ("android", "apns", "webpush") if kind in m
+    }
     assert set(wrapped) == {"android", "apns", "webpush"}
     apns, web = wrapped["apns"]["headers"], wrapped["webpush"]["headers"]
     assert (apns["apns-push-type"], apns["apns-priority"]) == ("background", "5")
@@ -105,7 +107,9 @@ async def test_phone_in_front_that_rings_by_its_socket_is_not_pushed_to(pair, co
     assert outside.fcm.messages == []
 
 
-async def test_phone_in_front_that_does_not_say_it_rings_is_pushed_to_after_a_moment(pair, connect, outside, sql):
+async def test_phone_in_front_that_does_not_say_it_rings_is_pushed_to_after_a_moment(
+    pair, connect, outside, sql
+):
     """Its network died a moment ago, and nobody has noticed yet."""
     ann, bea = pair
     await register(bea)
@@ -117,7 +121,9 @@ async def test_phone_in_front_that_does_not_say_it_rings_is_pushed_to_after_a_mo
     assert sql("SELECT attempts FROM jobs WHERE kind = 'push.call'") == [(2,)]
 
 
-async def test_socket_of_an_app_in_the_back_does_not_hold_the_ring_up(make_pushing, make_person, connect, outside, sql):
+async def test_socket_of_an_app_in_the_back_does_not_hold_the_ring_up(
+    make_pushing, make_person, connect, outside, sql
+):
     host = await make_pushing(push_ring_wait_seconds=3600)
     ann, bea = await make_person(coins=200, at=host), await make_person("Bea", at=host)
     await register(bea)
@@ -129,21 +135,6 @@ async def test_socket_of_an_app_in_the_back_does_not_hold_the_ring_up(make_pushi
     assert sql("SELECT attempts FROM jobs WHERE kind = 'push.call'") == [(1,)]
 
 
-async def test_phone_in_front_at_another_node_counts_as_well(make_pushing, make_person, connect, outside, sql):
-    here, there = await make_pushing(), await make_pushing(jobs_concurrency=1)
-    ann, bea = await make_person(coins=200, at=here), await make_person("Bea", at=there)
-    await register(bea)
-    phone = await connect(bea)
-    await phone.ask("ping")
-    call_id = await call(ann, bea)
-    await bea.get(f"/api/calls/{call_id}")
-    sql("UPDATE calls SET status = 'ringing' WHERE id = %s", call_id)
-
-    await all_done(sql, call=1)
-
-    assert outside.fcm.messages == []
-
-
 @pytest.mark.parametrize(
     ("how", "reason"),
     [
@@ -153,7 +144,9 @@ async def test_phone_in_front_at_another_node_counts_as_well(make_pushing, make_
         ("timeout", "timeout"),
     ],
 )
-async def test_phones_that_were_rung_are_silenced_but_the_one_that_acted(client, pair, outside, sql, how, reason):
+async def test_phones_that_were_rung_are_silenced_but_the_one_that_acted(
+    client, pair, outside, sql, how, reason
+):
     ann, bea = pair
     tablet = await another_device(client, outside, bea)
     acting, other = await register(bea), await register(tablet)
