@@ -86,8 +86,6 @@ class FcmServer:
         await self._runner.cleanup()
 
     async def _give_token(self, request: web.Request) -> web.Response:
-        if self.token_mood == "silence":
-            await asyncio.sleep(60)
         if self.token_mood == "garbage":
             return web.Response(text="<html>busy</html>")
         if self.token_mood == "broken":
@@ -113,6 +111,7 @@ class FcmServer:
         message = (await request.json())["message"]
         if self.mood == "silence":
             await asyncio.sleep(60)
+            return web.Response(status=504)  # to nobody: whoever asked has gone
         if self.mood == "garbage":
             return web.Response(text="<html>busy</html>")
         if self.mood == "lost page":

@@ -77,6 +77,7 @@ class Outside:
             return web.json_response({"error": {"code": 190, "message": "Bad token"}}, status=401)
         if self.mood == "silence":
             await asyncio.sleep(60)
+            return web.Response(status=504)  # to nobody: whoever asked has gone
         if self.mood in REFUSALS:
             status, code = REFUSALS[self.mood]
             return web.json_response({"error": {"code": code, "message": "No"}}, status=status)
