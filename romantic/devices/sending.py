@@ -139,7 +139,7 @@ def _pause(job: Job, refusal: PushRefusal) -> float | None:
     after = UNUSABLE_SECONDS if refusal.verdict is Verdict.STOP else refusal.after
     if after is None or job.kind == RING:
         return after
-    return after + random.uniform(0, min(LONGEST_PAUSE, 2.0**job.attempt))
+    return after + random.uniform(0, min(LONGEST_PAUSE, 2.0 ** (job.attempt - 1)))
 
 
 def _subject(job: Job) -> tuple[UUID, UUID]:

@@ -191,7 +191,9 @@ async def test_news_of_whatsapp_that_are_signed_wrong_change_nothing(client, sql
         await send(client, new_number())
 
         async def is_told():
-            return [line["provider"] for line in lines if line["event"] == "webhook.forged"] == ["whatsapp"] * 2
+            return [line["provider"] for line in lines if line["event"] == "webhook.forged"] == [
+                "whatsapp"
+            ] * 2
 
         await until(is_told)
 

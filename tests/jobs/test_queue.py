@@ -89,6 +89,19 @@ async def test_second_job_of_a_key_is_none_while_the_first_is_unfinished(shop, s
     await ended(states, ("waiting", 0, None), ("done", 1, None), ("waiting", 0, None))
 
 
+async def test_no_more_of_a_kind_wait_than_its_work_is_worth(shop, sql):
+    for _ in range(4):
+        await shop.enqueue(delay=3600, most=3)
+    await shop.enqueue(kind="other", delay=3600, most=1)
+    sql("UPDATE jobs SET status = 'done', finished_at = now() WHERE id = (SELECT min(id) FROM jobs)")
+    await shop.enqueue(delay=3600, most=3)
+
+    assert sql("SELECT kind, count(*) FROM jobs WHERE status = 'waiting' GROUP BY 1 ORDER BY 1") == [
+        ("other", 1),
+        ("test", 3),
+    ]
+
+
 async def test_key_is_free_again_once_its_job_is_done(shop, states):
     await shop.enqueue(key="k")
     await ended(states, ("done", 1, None))
