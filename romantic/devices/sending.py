@@ -58,9 +58,10 @@ RING = "push.call"
 
 
 def add_pushes(app: web.Application) -> None:
-    add_job(app, RING, _ring, attempts=RING_TRIES, timeout=TIMEOUT_SECONDS, backoff=0.5)
+    how: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "lane": "push"}
+    add_job(app, RING, _ring, attempts=RING_TRIES, backoff=0.5, **how)
     for news in NEWS:
-        add_job(app, news.name, partial(_tell, news), attempts=TRIES, timeout=TIMEOUT_SECONDS, backoff=2.0)
+        add_job(app, news.name, partial(_tell, news), attempts=TRIES, backoff=2.0, **how)
 
 
 async def _ring(app: web.Application, job: Job) -> None:

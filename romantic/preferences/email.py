@@ -33,8 +33,8 @@ MOST_WAITING = 10_000
 
 
 def add_email(app: web.Application) -> None:
-    add_job(app, PROVE, _prove, attempts=TRIES, backoff=2.0)
-    add_job(app, RECEIPT, _receipt, attempts=TRIES, backoff=10.0)
+    add_job(app, PROVE, _prove, attempts=TRIES, backoff=2.0, lane="email")
+    add_job(app, RECEIPT, _receipt, attempts=TRIES, backoff=10.0, lane="email")
 
 
 def view(row: Row) -> dict[str, Any]:
