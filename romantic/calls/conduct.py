@@ -19,7 +19,7 @@ from romantic.calls.summary import log_summary
 from romantic.coins import service as coins
 from romantic.coins.news import tell_entry
 from romantic.db import Connection, Row, connection, transaction
-from romantic.errors import RomanticError, UserUnavailable
+from romantic.errors import RomanticError
 from romantic.probe import service as probe
 from romantic.probe.service import Whereabouts
 from romantic.realtime import HUB, NODE, Event, Kind
@@ -73,9 +73,9 @@ async def initiate(
     The row also says what the probes of both forecast (`connectivity`), looked up before coins move.
     """
     settings, hub = app[SETTINGS], app[HUB]
-    if settings.call_require_reachable and not hub.is_online(receiver_id):
-        raise UserUnavailable
     async with connection(app) as conn:
+        if settings.call_require_reachable and not hub.is_online(receiver_id):
+            await service.require_pushable(conn, user_id=receiver_id)
         connectivity = await _forecast(app, conn, caller_id, receiver_id, address)
         if connectivity == "unlikely" and settings.refuse_unlikely_calls:
             raise CallUnlikely(connectivity=connectivity)

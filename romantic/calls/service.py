@@ -74,6 +74,12 @@ async def initiate(
     return row
 
 
+async def require_pushable(conn: Connection, *, user_id: UUID) -> None:
+    """Raises UserUnavailable for somebody without a phone that a push could ring."""
+    if not await conn.value(sql.is_pushable, user_id=user_id):
+        raise UserUnavailable
+
+
 def _terms(settings: Settings, call_type: str) -> dict[str, Any]:
     """What is agreed when the phone rings and holds until the call is over."""
     price = settings.call_cost(call_type)

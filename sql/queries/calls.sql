@@ -109,6 +109,9 @@ FROM facts
 LEFT JOIN placed ON TRUE
 LEFT JOIN charge ON TRUE;
 
+-- name: is_pushable
+SELECT is_pushable FROM users WHERE id = %(user_id)s;
+
 -- name: find_live_calls_of
 -- The live calls of two people, to say which of them is busy and with whom.
 SELECT

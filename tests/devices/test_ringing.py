@@ -303,3 +303,16 @@ async def test_hundred_ends_at_once_silence_a_phone_once(pair, outside, sql):
     await pushed(outside, "call-cancelled")
 
     assert len(jobs_of(sql, "push.cancel")) == len(jobs_of(sql, "push.missed")) == 1
+
+
+async def test_phone_that_a_push_can_ring_is_reachable(make_pushing, make_person, outside):
+    host = await make_pushing(call_require_reachable="on")
+    ann, bea = await make_person(coins=200, at=host), await make_person("Bea", at=host)
+    body = {"receiverId": bea.id, "callType": "audio"}
+
+    refused = await ann.post("/api/calls/initiate", body)
+    await register(bea)
+    rung = await ann.post("/api/calls/initiate", body)
+
+    assert (refused.status, rung.status) == (409, 200)
+    await pushed(outside, "call-incoming")
