@@ -19,15 +19,19 @@ from romantic.coins import routes as coins
 from romantic.coins.auditor import auditor
 from romantic.coins.reconciler import reconciler
 from romantic.db import database
+from romantic.devices import routes as devices
+from romantic.devices.sending import add_pushes
 from romantic.docs.pages import add_docs
 from romantic.http import LIMITER, Limiter, health, mount
-from romantic.http.health import LIFECYCLE, Lifecycle
+from romantic.http.health import LIFECYCLE, PROVIDERS, Lifecycle
 from romantic.http.middleware import observe
 from romantic.http.uploads import UPLOADS_HELD, Uploads
 from romantic.integrations.admob import admob
 from romantic.integrations.email import email
+from romantic.integrations.fcm import push
 from romantic.integrations.sms import sms
 from romantic.integrations.sns_events import sns_notes
+from romantic.integrations.standing import standings
 from romantic.integrations.storage import storage
 from romantic.integrations.stripe_payments import payments
 from romantic.integrations.whatsapp import whatsapp
@@ -69,6 +73,7 @@ ROUTES = (
     *health.ROUTES,
     *auth.ROUTES,
     *account.ROUTES,
+    *devices.ROUTES,
     *users.ROUTES,
     *PHOTO_ROUTES,
     *super_lover.ROUTES,
@@ -102,11 +107,13 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[observe])
     app[SETTINGS] = settings
     app[LIFECYCLE] = Lifecycle()
+    app[PROVIDERS] = standings
     app[LIMITER] = Limiter(add_redis(app), app)
     app[UPLOADS_HELD] = Uploads()
     # First, so that it closes last: operators want to watch the end as well.
     app.cleanup_ctx.append(ops_listener)
-    app.cleanup_ctx.extend((database, whatsapp, sms, sns_notes, email, payments, admob, storage, images))
+    app.cleanup_ctx.extend((database, whatsapp, sms, sns_notes, email, push))
+    app.cleanup_ctx.extend((payments, admob, storage, images))
     add_bus(app)
     add_asking(app)
     hub = add_hub(app)
@@ -117,6 +124,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CHANGED] = changed
     add_delivery(app)
     add_statuses(app)
+    add_pushes(app)
     email_preferences.add_email(app)
     add_presence(app)
     who_is_online.add_presence(app)

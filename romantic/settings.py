@@ -79,6 +79,12 @@ class Settings:
     sms_status_topic_arn: str
     ses_sender: str
 
+    fcm_project_id: str
+    fcm_credentials: str = declare(repr=False)
+    fcm_api_base_url: str
+    push_ring_wait_seconds: float
+    push_unread_seconds: float
+
     storage: Literal["disk", "s3"]
     media_dir: str
     s3_bucket: str

@@ -1,7 +1,9 @@
 """What is wrong with settings that each could be read: contradictions, and what production does not allow."""
 
 import ipaddress
+import json
 import re
+from contextlib import suppress
 from datetime import date
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,9 +32,12 @@ SIGNED_WITH = (
     "whatsapp_app_secret",
 )
 #: What leaves the house with a secret, or comes in as proof, travels encrypted.
-ENCRYPTED = ("whatsapp_api_base_url", "stripe_api_base", "admob_keys_url")
+ENCRYPTED = ("whatsapp_api_base_url", "stripe_api_base", "admob_keys_url", "fcm_api_base_url")
 #: The same, where there is one: without, Amazon's own are.
 ENCRYPTED_IF_SET = ("aws_endpoint_url_sns", "aws_endpoint_url_ses")
+
+#: What is read of a service account's key.
+ACCOUNT_FIELDS = ("project_id", "client_email", "private_key_id", "private_key", "token_uri")
 
 _TEST_NUMBER = re.compile(r"(?P<number>\+[1-9]\d{7,14})=(?P<code>\d{6})@(?P<day>\d{4}-\d\d-\d\d)", re.ASCII)
 
@@ -51,6 +56,21 @@ def read_test_numbers(text: str) -> dict[str, tuple[str, date]]:
             raise ValueError("takes +number=six digits@last day, such as +15550100=123456@2027-01-31")
         numbers[match["number"]] = (match["code"], date.fromisoformat(match["day"]))
     return numbers
+
+
+def read_account(text: str) -> dict[str, str]:
+    """The fields of a service account's JSON key; raises ValueError, also for a private key that is none."""
+    # Imported where it is wanted: most commands read settings and no keys.
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    key = json.loads(text)
+    if not isinstance(key, dict) or not all(isinstance(key.get(name), str) for name in ACCOUNT_FIELDS):
+        raise ValueError("fields are missing")
+    private = load_pem_private_key(key["private_key"].encode(), None)
+    if not isinstance(private, RSAPrivateKey) or not urlsplit(key["token_uri"]).netloc:
+        raise ValueError("not an RSA key, or no address to prove it at")
+    return {name: key[name] for name in ACCOUNT_FIELDS}
 
 
 def contradictions(values: dict[str, Any]) -> list[str]:
@@ -76,6 +96,8 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         and not re.fullmatch(r"[^@\s]+@[^@\s]+|[^<>]+ <[^@\s]+@[^@\s]+>", values["ses_sender"]),
         "SMS_STATUS_TOPIC_ARN must begin with arn:": bool(values["sms_status_topic_arn"])
         and not values["sms_status_topic_arn"].startswith("arn:"),
+        "FCM_PROJECT_ID needs FCM_CREDENTIALS_FILE": bool(values["fcm_project_id"])
+        and not values["fcm_credentials"],
         "AD_DAILY_CAP must be at least 1": values["ad_daily_cap"] < 1,
         "STRIPE_CURRENCY must be three small letters": not re.fullmatch(
             "[a-z]{3}", values["stripe_currency"]
@@ -97,6 +119,11 @@ def _unreadable(values: dict[str, Any]) -> list[str]:
             ipaddress.ip_network(network)
     except ValueError:
         faults.append("TRUSTED_PROXIES must be networks, such as 10.0.0.0/8")
+    try:
+        if values["fcm_credentials"]:
+            read_account(values["fcm_credentials"])
+    except ValueError:
+        faults.append("FCM_CREDENTIALS_FILE must be the JSON key of a service account")
     return faults
 
 
@@ -121,6 +148,10 @@ def not_for_production(values: dict[str, Any]) -> list[str]:
         for name in (*ENCRYPTED, *(name for name in ENCRYPTED_IF_SET if values[name]))
         if urlsplit(values[name]).scheme != "https"
     ]
+    with suppress(ValueError):  # which is a fault of its own
+        account = values["fcm_credentials"] and read_account(values["fcm_credentials"])
+        if account and urlsplit(account["token_uri"]).scheme != "https":
+            faults.append("FCM_CREDENTIALS_FILE must name a token_uri that is https")
     for name in SIGNED_WITH:
         if any(secret.strip().startswith(KNOWN_TO_ALL) for secret in values[name].split(",")):
             faults.append(f"{name.upper()} is the secret of an example")

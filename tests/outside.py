@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tests.admob_server import AdMobServer
 from tests.aws_server import AwsServer
+from tests.fcm_server import FcmServer
 from tests.stripe_server import StripeServer
 
 #: Status and Meta's code, by mood.
@@ -31,6 +32,7 @@ class Outside:
         self.stripe = StripeServer()
         self.admob = AdMobServer()
         self.aws = AwsServer()
+        self.fcm = FcmServer()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -45,6 +47,7 @@ class Outside:
         await self.stripe.start()
         await self.admob.start()
         await self.aws.start()
+        await self.fcm.start()
 
     async def stop(self) -> None:
         assert self._runner is not None
@@ -52,6 +55,7 @@ class Outside:
         await self.stripe.stop()
         await self.admob.stop()
         await self.aws.stop()
+        await self.fcm.stop()
 
     def forget(self) -> None:
         self.messages.clear()
@@ -59,6 +63,7 @@ class Outside:
         self.stripe.forget()
         self.admob.forget()
         self.aws.forget()
+        self.fcm.forget()
 
     def code_for(self, phone_number: str) -> str:
         """The newest code sent to a number."""
@@ -72,6 +77,7 @@ class Outside:
             return web.json_response({"error": {"code": 190, "message": "Bad token"}}, status=401)
         if self.mood == "silence":
             await asyncio.sleep(60)
+            return web.Response(status=504)  # to nobody: whoever asked has gone
         if self.mood in REFUSALS:
             status, code = REFUSALS[self.mood]
             return web.json_response({"error": {"code": code, "message": "No"}}, status=status)

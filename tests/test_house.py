@@ -38,12 +38,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "webhooks": {"auth", "coins", "db", "errors", "http", "integrations", "jobs", "settings"},
     "super_lover": {"coins", "db", "errors", "http", "jobs", "realtime", "settings", "signals"},
     "preferences": {"auth", "db", "errors", "http", "integrations", "jobs", "settings", "signals"},
+    "devices": {"db", "errors", "http", "integrations", "jobs", "realtime", "settings", "signals"},
     "messages": {"coins", "db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "users"},
     "probe": {"db", "errors", "http", "logs", "realtime", "rtc", "settings"},
     "calls": {"coins", "db", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings", "signals"},
     "dev": {"auth", "coins", "db", "errors", "http", "realtime", "settings", "users", "web"},
     "app": {
-        "admin", "auth", "calls", "coins", "db", "dev", "docs", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
+        "admin", "auth", "calls", "coins", "db", "dev", "devices", "docs", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
         "probe", "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
     },
     "cli": {
@@ -66,6 +67,7 @@ SLICES = {
     "messages",
     "probe",
     "webhooks",
+    "devices",
 }
 
 MODULES = sorted(HOUSE.rglob("*.py"))
@@ -142,7 +144,7 @@ def test_development_is_imported_only_where_it_is_asked_for():
     importers = []
     for path in MODULES:
         top = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ImportFrom)]
-        if room_of(path) != "dev" and any((node.module or "").startswith("romantic.dev") for node in top):
+        if room_of(path) != "dev" and any(f"{node.module}.".startswith("romantic.dev.") for node in top):
             importers.append(name_of(path))
 
     assert importers == []

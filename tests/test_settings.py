@@ -1,5 +1,6 @@
 """Settings: environment over files over defaults, and every fault in one go."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from dataclasses import fields
 
 import pytest
 
+from romantic.dev.fcm import stand_in_account
 from romantic.settings import CONFIG, Settings, SettingsFaulty, load_settings
 
 SECRET = "a-secret-nobody-may-ever-see-in-any-output"
@@ -74,6 +76,7 @@ def test_missing_production_value_is_named(name):
         ("WHATSAPP_APP_SECRET", "test-only-app-secret"),
         ("ADS_TRUST_MODE", "client"),
         ("ADMOB_KEYS_URL", "http://keys.example"),
+        ("FCM_API_BASE_URL", "http://fcm.example"),
         ("WS_ALLOW_QUERY_TOKEN", "on"),
         ("RATE_LIMITS", "off"),
     ],
@@ -119,6 +122,7 @@ def test_unreadable_values_and_production_faults_come_out_together():
         ("OTP_TEST_NUMBERS", "+15550100=12345@2027-01-01"),
         ("OTP_TEST_NUMBERS", "+15550100=123456@2027-13-01"),
         ("OTP_TEST_NUMBERS", "15550100=123456@2027-01-01"),
+        ("FCM_PROJECT_ID", "a-project-and-no-key"),
     ],
 )
 def test_value_of_no_use_is_refused_at_the_start_in_every_environment(name, value):
@@ -130,6 +134,49 @@ def test_value_of_no_use_is_refused_at_the_start_in_every_environment(name, valu
 @pytest.mark.parametrize("value", ["prod", "", "PRODUCTION", "default"])
 def test_environment_nobody_knows_is_refused(value):
     assert "ROMANTIC_ENV must be one of development, test, production" in faults_of({"ROMANTIC_ENV": value})
+
+
+@pytest.fixture(scope="module")
+def account():
+    """A service account's key, as Google hands it out."""
+    return json.loads(stand_in_account("https://oauth2.example"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"private_key": "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"},
+        {"private_key": 7},
+        {"client_email": None},
+        {"token_uri": "oauth2.example/token"},
+        None,
+        "hunter2",
+    ],
+    ids=str,
+)
+def test_credentials_of_no_use_for_pushes_are_refused_at_the_start_untold(tmp_path, account, changes):
+    file = tmp_path / "account.json"
+    file.write_text(json.dumps(account | changes if isinstance(changes, dict) else changes))
+
+    faults = faults_of({"ROMANTIC_ENV": "test", "FCM_CREDENTIALS_FILE": str(file)})
+
+    assert names_of(faults) == {"FCM_CREDENTIALS_FILE"}
+    assert "hunter2" not in str(faults)
+
+
+def test_credentials_for_pushes_are_read_from_their_file_and_shown_nowhere(tmp_path, account):
+    (tmp_path / "account.json").write_text(json.dumps(account))
+
+    settings = load_settings(PRODUCTION | {"FCM_CREDENTIALS_FILE": str(tmp_path / "account.json")})
+
+    assert json.loads(settings.fcm_credentials) == account
+    assert "PRIVATE KEY" not in repr(settings)
+
+
+def test_access_to_the_push_service_is_never_asked_for_unencrypted(account):
+    plain = json.dumps(account | {"token_uri": "http://oauth2.example/token"})
+
+    assert names_of(faults_of(PRODUCTION | {"FCM_CREDENTIALS": plain})) == {"FCM_CREDENTIALS_FILE"}
 
 
 def test_faults_never_tell_a_value():

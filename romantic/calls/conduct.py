@@ -21,7 +21,7 @@ from romantic.calls.summary import log_summary
 from romantic.coins import service as coins
 from romantic.coins.news import tell_entry
 from romantic.db import Connection, Row, connection, transaction
-from romantic.errors import RomanticError, UserUnavailable
+from romantic.errors import RomanticError
 from romantic.probe import service as probe
 from romantic.probe.service import Whereabouts
 from romantic.realtime import HUB, Event, Kind
@@ -76,10 +76,11 @@ async def initiate(
     The row also says what the probes of both forecast (`connectivity`), looked up before coins move.
     """
     settings = app[SETTINGS]
-    if settings.call_require_reachable and not await is_connected(app, receiver_id):
-        raise UserUnavailable
+    is_reachable = not settings.call_require_reachable or await is_connected(app, receiver_id)
     by_evidence = await _by_evidence(app, caller_id, receiver_id)
     async with connection(app) as conn:
+        if not is_reachable:
+            await service.require_pushable(conn, user_id=receiver_id)
         connectivity = await _forecast(app, conn, caller_id, receiver_id, address)
         if connectivity == "unlikely" and settings.refuse_unlikely_calls:
             raise CallUnlikely(connectivity=connectivity)
@@ -132,7 +133,12 @@ async def accept(app: web.Application, *, call_id: UUID, user_id: UUID, session_
     by_evidence = await _by_evidence(app, call["caller_id"], call["receiver_id"])
     async with connection(app) as conn:
         call |= await service.accept(
-            conn, app[SETTINGS], call_id=call_id, user_id=user_id, by_evidence=by_evidence
+            conn,
+            app[SETTINGS],
+            call_id=call_id,
+            user_id=user_id,
+            session_id=session_id,
+            by_evidence=by_evidence,
         )
     known = app[LIVE].know(call)
     known.metered_by = call["metered_by"]
@@ -156,7 +162,7 @@ async def reject(
 ) -> None:
     """Decline; the caller has every coin back."""
     async with transaction(app) as conn:
-        await service.reject(conn, call_id=call_id, user_id=user_id)
+        await service.reject(conn, call_id=call_id, user_id=user_id, session_id=session_id)
         call, entries = await _result(conn, call_id)
     news.tell_rejected(app, call, entries, reason=reason or "declined")
     elsewhere = Event("call-cancelled", {"callId": call_id, "reason": "declined_elsewhere"})

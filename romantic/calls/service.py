@@ -11,6 +11,7 @@ from romantic.calls.quality import Sample
 from romantic.coins.service import paying
 from romantic.db import Connection, Row, UniqueConflict, load_queries
 from romantic.errors import Forbidden, InvalidInput, RateLimited, UserUnavailable
+from romantic.jobs import announce
 from romantic.settings import Settings
 
 sql = load_queries("calls")
@@ -79,7 +80,14 @@ async def initiate(
     if row is None or row["id"] is None:
         await _refuse(conn, row, caller_id=caller_id, receiver_id=receiver_id)
     assert row is not None
+    announce(conn, row["pushes"])
     return row
+
+
+async def require_pushable(conn: Connection, *, user_id: UUID) -> None:
+    """Raises UserUnavailable for somebody without a phone that a push could ring."""
+    if not await conn.value(sql.is_pushable, user_id=user_id):
+        raise UserUnavailable
 
 
 def _terms(settings: Settings, call_type: str) -> dict[str, Any]:
@@ -162,41 +170,60 @@ async def ring(conn: Connection, *, call_id: UUID, user_id: UUID) -> Row | None:
 
 
 async def accept(
-    conn: Connection, settings: Settings, *, call_id: UUID, user_id: UUID, by_evidence: bool
+    conn: Connection,
+    settings: Settings,
+    *,
+    call_id: UUID,
+    user_id: UUID,
+    session_id: UUID,
+    by_evidence: bool,
 ) -> Row:
-    """Answer; the first device wins. Raises CallNotFound, Forbidden, InvalidCallState."""
+    """Answer; the first device wins, others fall silent. Raises CallNotFound, Forbidden, InvalidCallState."""
     row = await conn.one(
         sql.accept_call,
         call_id=call_id,
         user_id=user_id,
+        session_id=session_id,
         by_evidence=by_evidence,
         connect_seconds=settings.call_connect_seconds,
     )
     if row is None:
         await _refuse_move(conn, call_id=call_id, user_id=user_id)
     assert row is not None
+    announce(conn, row["pushes"])
     return row
 
 
 async def end_unanswered(
-    conn: Connection, *, call_id: UUID, status: str, reason: str, by: UUID | None
+    conn: Connection,
+    *,
+    call_id: UUID,
+    status: str,
+    reason: str,
+    by: UUID | None,
+    session_id: UUID | None = None,
 ) -> bool:
-    """End a call nobody answered and refund it in full; False if it was no longer unanswered."""
+    """End a call nobody answered and refund it in full; False if it was no longer unanswered.
+
+    Phones that were rung are silenced, but for the one of the session that declined.
+    """
     done = await conn.one(
         sql.end_unanswered,
         call_id=call_id,
         status=status,
         end_reason=reason,
         ended_by=by,
+        session_id=session_id,
     )
+    announce(conn, done["pushes"] if done else 0)
     return done is not None
 
 
-async def reject(conn: Connection, *, call_id: UUID, user_id: UUID) -> None:
+async def reject(conn: Connection, *, call_id: UUID, user_id: UUID, session_id: UUID) -> None:
     """Decline; only the receiver may. Raises CallNotFound, Forbidden, InvalidCallState."""
     call = await get_call_of(conn, call_id=call_id, user_id=user_id)
     if call["receiver_id"] != user_id or not await end_unanswered(
-        conn, call_id=call_id, status="rejected", reason="rejected", by=user_id
+        conn, call_id=call_id, status="rejected", reason="rejected", by=user_id, session_id=session_id
     ):
         await _refuse_move(conn, call_id=call_id, user_id=user_id)
 

@@ -87,6 +87,7 @@ def _place(settings: Settings) -> Settings:
     if not settings.development:
         return settings
     from romantic.dev.embedded import CannotStart, free_port
+    from romantic.dev.fcm import stand_in_account
 
     try:
         port = free_port(settings.host, settings.port)
@@ -103,6 +104,9 @@ def _place(settings: Settings) -> Settings:
         aws_endpoint_url_sns=settings.aws_endpoint_url_sns or amazon or f"{here}/dev/aws/sns",
         aws_endpoint_url_ses=settings.aws_endpoint_url_ses or amazon or f"{here}/dev/aws/ses",
         stripe_api_base=settings.stripe_api_base or f"{here}/dev/stripe",
+        fcm_credentials=settings.fcm_credentials or stand_in_account(here),
+        fcm_api_base_url=settings.fcm_api_base_url if settings.fcm_credentials else f"{here}/dev/fcm",
+        admob_keys_url=settings.admob_keys_url or f"{here}/dev/admob/keys.json",
     )
 
 
@@ -181,7 +185,7 @@ def _introduce(settings: Settings) -> None:
     crew = f", {settings.workers} workers" if settings.workers > 1 else ""
     print(f"Romantic {__version__}: REST {here}/api, sockets ws{here[4:]}/ws{crew}")
     print(f"  Demo call   {here}/demo?as=ada  and  {here}/demo?as=ben")
-    print(f"  Outbox      {here}/dev/outbox   one-time codes land here")
+    print(f"  Outbox      {here}/dev/outbox   one-time codes, pushes and mails land here")
     print(f"  Pay page    {here}/dev/pay   purchases wait here to be paid or declined")
     print(f"  Health      {here}/health")
     print(f"  Ctrl-C stops; embedded stores keep their data in {HOME.resolve()}", flush=True)

@@ -25,8 +25,8 @@ sql = load_queries("purchases")
 MOST_OPEN = 5
 OPEN_SECONDS = 3600
 
-#: A receipt that could not be sent for so long is not wanted any more.
-RECEIPT_SECONDS = 86_400.0
+#: A receipt that could not be sent for so long is not wanted any more, and no more than so many wait.
+RECEIPT_SECONDS, MOST_RECEIPTS = 86_400.0, 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,8 @@ async def _credit(conn: Connection, purchase: Row, intent: Intent) -> Effect:
     )
     facts = {"coins": purchase["coins"], "price": str(price), "currency": purchase["currency"]}
     who = {"purchaseId": str(purchase["id"]), "userId": str(purchase["user_id"])}
-    await enqueue(conn, "email.receipt", who | facts, key=str(purchase["id"]), expires_in=RECEIPT_SECONDS)
+    limits: dict[str, Any] = {"expires_in": RECEIPT_SECONDS, "most": MOST_RECEIPTS}
+    await enqueue(conn, "email.receipt", who | facts, key=str(purchase["id"]), **limits)
     return await _settle(conn, purchase, outcome="paid", cause="paid")
 
 

@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from romantic.dev.moods import KEPT_MOODS
 from romantic.settings import SETTINGS
 
 #: Seconds after the message; a number that ends in 92 cannot be reached.
@@ -42,7 +43,9 @@ async def _tell(app: web.Application, message_id: str, number: str, reference: s
             raw = orjson.dumps(
                 {"object": "whatsapp_business_account", "entry": [{"id": "0", "changes": [change]}]}
             )
-            digest = hmac.new(settings.whatsapp_app_secret.encode(), raw, hashlib.sha256).hexdigest()
+            is_forged = app[KEPT_MOODS]["whatsapp"] == "forged"
+            secret = "somebody else's" if is_forged else settings.whatsapp_app_secret
+            digest = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
             headers = {"X-Hub-Signature-256": f"sha256={digest}", "Content-Type": "application/json"}
             try:
                 async with http.post(url, data=raw, headers=headers):

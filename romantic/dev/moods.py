@@ -1,6 +1,7 @@
 """How the stand-ins behave: as the providers on a good day, or on one of their bad ones."""
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
@@ -8,8 +9,9 @@ from romantic.errors import BadRequest
 from romantic.http import ok
 from romantic.realtime import BUS
 
-PROVIDERS = ("whatsapp", "sms", "email")
-MOODS = ("ok", "timeout", "busy", "broken", "garbage")
+PROVIDERS = ("whatsapp", "sms", "email", "push", "ads")
+#: Forged: signatures are wrong, those of the provider's news or, where it tells none, ours as it sees them.
+MOODS = ("ok", "timeout", "busy", "broken", "garbage", "forged")
 #: Longer than any client of ours waits.
 SILENCE_SECONDS = 60.0
 
@@ -29,22 +31,37 @@ async def set_mood(request: web.Request) -> web.Response:
     return await list_moods(request)
 
 
+#: Status, and the provider's own code: of WhatsApp, of Google, of Amazon.
+REFUSALS = {
+    "busy": (429, 130429, "QUOTA_EXCEEDED", "Throttling"),
+    "broken": (500, 131000, "INTERNAL", "InternalFailure"),
+    "forged": (403, 0, "", "SignatureDoesNotMatch"),
+}
+AMAZON = ("sms", "email")
+
+
 async def bad_day(request: web.Request, provider: str) -> web.Response | None:
     """What the provider answers instead of doing its work, or None on a good day."""
     mood = request.app[KEPT_MOODS][provider]
     if mood == "timeout":
         await asyncio.sleep(SILENCE_SECONDS)
-    refusals = {
-        "busy": (429, {"error": {"code": 130429, "message": "Rate limit hit"}}, "Throttling"),
-        "broken": (500, {"error": {"code": 131000, "message": "Something went wrong"}}, "InternalFailure"),
-    }
-    if mood in refusals:
-        status, answer, code = refusals[mood]
-        if provider == "whatsapp":
-            return web.json_response(answer, status=status)
-        fault = f"<ErrorResponse><Error><Type>Receiver</Type><Code>{code}</Code></Error></ErrorResponse>"
-        return web.Response(text=fault, status=status, headers={"x-amzn-ErrorType": code})
-    return None if mood == "ok" else web.Response(text="<html>busy")
+        return web.Response(status=504)  # to nobody: whoever asked has gone
+    if mood == "garbage":
+        return web.Response(text="<html>busy")
+    if mood not in REFUSALS or (mood == "forged" and provider not in AMAZON):
+        return None
+    return _refusal(provider, *REFUSALS[mood])
+
+
+def _refusal(provider: str, status: int, meta: int, google: str, amazon: str) -> web.Response:
+    if provider in AMAZON:
+        fault = f"<ErrorResponse><Error><Type>Receiver</Type><Code>{amazon}</Code></Error></ErrorResponse>"
+        return web.Response(text=fault, status=status, headers={"x-amzn-ErrorType": amazon})
+    details = [{"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": google}]
+    error: dict[str, Any] = {"code": status, "message": "Not now", "details": details}
+    if provider == "whatsapp":
+        error = {"code": meta, "message": "Not now"}
+    return web.json_response({"error": error}, status=status)
 
 
 def add_moods(app: web.Application) -> None:

@@ -2,8 +2,10 @@
 
 from aiohttp import web
 
+from romantic.dev.admob import add_admob
 from romantic.dev.aws import add_aws
 from romantic.dev.demo import add_demo
+from romantic.dev.fcm import add_fcm
 from romantic.dev.moods import add_moods
 from romantic.dev.outbox import add_outbox
 from romantic.dev.stripe import add_stripe
@@ -18,6 +20,8 @@ def add_development(app: web.Application) -> None:
     add_moods(app)
     add_outbox(app)
     add_aws(app)
+    add_fcm(app)
+    add_admob(app)
     add_demo(app)
     add_stripe(app)
     app.router.add_get("/web/{name}", serve_asset)

@@ -54,6 +54,9 @@ async def _redis(app: web.Application) -> None:
     await app[REDIS].ping()
 
 
+#: How the providers outside the house did lately, by name; what it says never makes a process unready.
+PROVIDERS = web.AppKey[Callable[[web.Application], dict[str, str]]]("PROVIDERS")
+
 #: Redis is missed but not needed: without it this process serves alone.
 CHECKS: dict[str, tuple[Check, bool]] = {"database": (_database, True), "redis": (_redis, False)}
 
@@ -90,11 +93,12 @@ async def ready(app: web.Application) -> web.Response:
 
 async def health(app: web.Application) -> web.Response:
     """Everything this process depends on, for a person; always 200."""
-    checks = await _checks(app)
+    checks, providers = await _checks(app), app[PROVIDERS](app)
     lifecycle = app[LIFECYCLE]
     data: dict[str, Any] = {
-        "status": "draining" if lifecycle.draining else _worst(checks),
+        "status": "draining" if lifecycle.draining else _worst(checks | providers),
         "checks": checks,
+        "providers": providers,
         "uptimeSeconds": round(time.time() - lifecycle.started_at),
     }
     return ok(data, "Health")

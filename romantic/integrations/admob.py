@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
+from romantic.integrations.answers import read_answer
+from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
 log = structlog.get_logger()
@@ -55,6 +57,7 @@ class AdMob:
         self._tried_at = float("-inf")
         self._rest = REFETCH_SECONDS
         self._fetching = asyncio.Lock()
+        self.breaker = Breaker(failures=1)
 
     async def verify(self, query: str) -> str:
         """The signed part of a raw query string; raises CallbackRefused, KeysUnavailable."""
@@ -92,21 +95,14 @@ class AdMob:
         try:
             async with self._http.get(self._url, timeout=TIMEOUT, allow_redirects=False) as answer:
                 answer.raise_for_status()
-                body = await _read(answer)
+                body = await read_answer(answer, most=LARGEST_ANSWER)
             self._keys, self._fetched_at = _keys(orjson.loads(body)), monotonic()
             self._rest = REFETCH_SECONDS
+            self.breaker.succeeded()
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:
             self._rest = RETRY_SECONDS
+            self.breaker.failed()
             log.warning("admob.keys_unavailable", reason=type(error).__name__)
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise ValueError("more than keys")
-    return bytes(body)
 
 
 def _keys(answer: Any) -> Keys:

@@ -1,5 +1,7 @@
 """A breaker: who was asked in vain some times in a row is left alone for a moment (Nygard, Release It!)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 
@@ -22,9 +24,24 @@ class Breaker:
         return False
 
     @property
+    def is_well(self) -> bool:
+        """Whether the provider did what it was asked the last times, or was never asked."""
+        return self._failures < self._most
+
+    @property
     def seconds_left(self) -> float:
         """Until it is worth asking again."""
         return max(0.0, self._open_until - monotonic())
+
+    @contextmanager
+    def noting(self, fault: type[Exception]) -> Iterator[None]:
+        """What is asked in here went well, or raised the fault."""
+        try:
+            yield
+        except fault:
+            self.failed()
+            raise
+        self.succeeded()
 
     def succeeded(self) -> None:
         self._failures, self._open_until = 0, 0.0

@@ -18,7 +18,7 @@ class Email:
     def __init__(self, client: LateClient, sender: str) -> None:
         self._client = client
         self._sender = sender
-        self._breaker = Breaker()
+        self.breaker = Breaker()
 
     async def send(self, address: str, *, subject: str, text: str) -> str:
         """The provider's message id; raises AwsRefusal."""
@@ -27,7 +27,7 @@ class Email:
             "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
         }
         client = await self._client.get()
-        with asking(self._breaker):
+        with asking(self.breaker):
             async with asyncio.timeout(DEADLINE_SECONDS):
                 answer = await client.send_email(
                     FromEmailAddress=self._sender,

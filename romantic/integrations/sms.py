@@ -19,12 +19,12 @@ class Sms:
 
     def __init__(self, client: LateClient) -> None:
         self._client = client
-        self._breaker = Breaker()
+        self.breaker = Breaker()
 
     async def send(self, phone_number: str, text: str) -> str:
         """The provider's message id; raises AwsRefusal."""
         client = await self._client.get()
-        with asking(self._breaker):
+        with asking(self.breaker):
             async with asyncio.timeout(DEADLINE_SECONDS):
                 answer = await client.publish(
                     PhoneNumber=phone_number, Message=text, MessageAttributes=TRANSACTIONAL

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from romantic.integrations.answers import AnswerTooLong, read_answer
 from romantic.settings import SETTINGS, Settings
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -92,17 +93,12 @@ class SnsNotes:
         """Only from Amazon: whoever writes to us must not choose whom we ask."""
         if not isinstance(url, str) or not self._is_amazon(url):
             raise NoteRefused
-        body = bytearray()
         try:
             async with self._http.get(url, timeout=TIMEOUT, allow_redirects=False) as answer:
                 answer.raise_for_status()
-                async for chunk in answer.content.iter_any():
-                    body += chunk
-                    if len(body) > LARGEST_CERTIFICATE:
-                        raise NoteUnproven
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                return await read_answer(answer, most=LARGEST_CERTIFICATE)
+        except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLong) as error:
             raise NoteUnproven from error
-        return bytes(body)
 
     def _is_amazon(self, url: str) -> bool:
         is_stand_in = bool(self._stand_in) and url.startswith(f"{self._stand_in.rstrip('/')}/")

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from romantic.integrations.aws import aws_client
+from romantic.integrations.breaker import Breaker
 from romantic.integrations.signed_urls import UrlSigner
 from romantic.settings import SETTINGS, Settings
 
@@ -34,7 +35,12 @@ class StorageAway(Exception):
 
 
 class Storage(Protocol):
-    """Files by key. What comes back from `put` is kept; `put` and `delete` raise StorageAway."""
+    """Files by key. What comes back from `put` is kept; `put` and `delete` raise StorageAway.
+
+    The breaker only remembers how the last `put` went: the next upload is a try of its own.
+    """
+
+    breaker: Breaker
 
     async def put(self, key: str, body: bytes, content_type: str, *, private: bool = False) -> None:
         """Private is what only `private_url` leads to."""
@@ -61,9 +67,11 @@ class Disk:
         self._own_url = f"{settings.public_base_url}/media"
         self._base_url = (settings.cdn_base_url or self._own_url).rstrip("/")
         self._signer = UrlSigner(settings.jwt_keys.values())
+        self.breaker = Breaker(failures=1)
 
     async def put(self, key: str, body: bytes, content_type: str, *, private: bool = False) -> None:  # noqa: ARG002 - the routes know by the key
-        await self._run(_write, self._path(key), body)
+        with self.breaker.noting(StorageAway):
+            await self._run(_write, self._path(key), body)
 
     async def delete(self, key: str) -> None:
         await self._run(lambda path: path.unlink(missing_ok=True), self._path(key))
@@ -120,11 +128,13 @@ class S3:
         self._client = client
         self._bucket = settings.s3_bucket
         self._base_url = settings.cdn_base_url.rstrip("/") or _bucket_url(settings)
+        self.breaker = Breaker(failures=1)
 
     async def put(self, key: str, body: bytes, content_type: str, *, private: bool = False) -> None:
         headers = {"Cache-Control": CACHE_CONTROL} if not private else PRIVATE_HEADERS
         named = {name.replace("-", ""): value for name, value in headers.items()}
-        await self._ask(self._client.put_object, Key=key, Body=body, ContentType=content_type, **named)
+        with self.breaker.noting(StorageAway):
+            await self._ask(self._client.put_object, Key=key, Body=body, ContentType=content_type, **named)
 
     async def delete(self, key: str) -> None:
         await self._ask(self._client.delete_object, Key=key)

@@ -13,11 +13,14 @@ import aiohttp
 import stripe
 from aiohttp import web
 
+from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
 TIMEOUT_SECONDS = 10
 RETRIES = 2
 TOLERANCE_SECONDS = 300
+#: Stripe works, and will not do this.
+OF_THE_REQUEST = (400, 402, 404, 409)
 
 #: Currencies Stripe counts in other units than hundredths (docs.stripe.com/currencies).
 ZERO_DECIMAL = frozenset(
@@ -75,6 +78,7 @@ class Payments:
 
     def __init__(self, settings: Settings) -> None:
         self._secrets = [part.strip() for part in settings.stripe_webhook_secret.split(",") if part.strip()]
+        self.breaker = Breaker(failures=1)
         self._http = stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key,
@@ -86,11 +90,27 @@ class Payments:
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
 
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        """Whatever a call of the client raises, as PaymentFault; health is told how it went."""
+        try:
+            yield
+        except stripe.StripeError as error:
+            (self.breaker.succeeded if error.http_status in OF_THE_REQUEST else self.breaker.failed)()
+            raise PaymentFault(
+                f"{type(error).__name__} {error.http_status or ''} {error.code or ''}".strip()
+            ) from error
+        except (aiohttp.ClientError, OSError, TimeoutError, KeyError, ValueError, TypeError) as error:
+            # Stripe's client reads bodies outside its own net; an answer that is none ends up here as well.
+            self.breaker.failed()
+            raise PaymentFault(type(error).__name__) from error
+        self.breaker.succeeded()
+
     async def create_intent(
         self, *, purchase_id: UUID, user_id: UUID, price: Decimal, currency: str
     ) -> Intent:
         """The one intent of a purchase, however often it is asked for."""
-        with _faults():
+        with self._faults():
             intent = await self._client.v1.payment_intents.create_async(
                 {
                     "amount": minor_units(price, currency),
@@ -103,13 +123,13 @@ class Payments:
             return Intent.read(intent.to_dict())
 
     async def retrieve_intent(self, intent_id: str) -> Intent:
-        with _faults():
+        with self._faults():
             intent = await self._client.v1.payment_intents.retrieve_async(intent_id)
             return Intent.read(intent.to_dict())
 
     async def refund(self, *, purchase_id: UUID, intent_id: str) -> str:
         """Give all of it back, once per purchase; returns the id of the refund."""
-        with _faults():
+        with self._faults():
             refund = await self._client.v1.refunds.create_async(
                 {"payment_intent": intent_id, "metadata": {"purchaseId": str(purchase_id)}},
                 {"idempotency_key": f"refund:{purchase_id}"},
@@ -134,19 +154,6 @@ def _refuse_the_future(signature: str) -> None:
     sent_at = next(part[2:] for part in signature.split(",") if part.startswith("t="))
     if int(sent_at) > time.time() + TOLERANCE_SECONDS:
         raise ValueError("signed in the future")
-
-
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except stripe.StripeError as error:
-        raise PaymentFault(
-            f"{type(error).__name__} {error.http_status or ''} {error.code or ''}".strip()
-        ) from error
-    except (aiohttp.ClientError, OSError, TimeoutError, KeyError, ValueError, TypeError) as error:
-        # Stripe's client reads bodies outside its own net; an answer that is none ends up here as well.
-        raise PaymentFault(type(error).__name__) from error
 
 
 PAYMENTS = web.AppKey("PAYMENTS", Payments)

@@ -12,6 +12,7 @@ import aiohttp
 import orjson
 from aiohttp import web
 
+from romantic.integrations.answers import AnswerTooLong, read_answer
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
 
@@ -68,7 +69,7 @@ class WhatsApp:
     def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
         self._settings = settings
         self._http = http
-        self._breaker = Breaker()
+        self.breaker = Breaker()
 
     async def send_code(self, phone_number: str, code: str, *, minutes: int, reference: UUID) -> str:
         """The provider's message id; raises WhatsAppRefusal.
@@ -76,17 +77,17 @@ class WhatsApp:
         The API knows no idempotency key: a message whose answer was lost is sent twice. The reference
         comes back with the message's statuses, also of one whose id we never learned.
         """
-        if self._breaker.is_open():
-            raise WhatsAppRefusal("left alone for a moment", after=self._breaker.seconds_left)
+        if self.breaker.is_open():
+            raise WhatsAppRefusal("left alone for a moment", after=self.breaker.seconds_left)
         try:
             message_id = await self._send(self._payload(phone_number, code, minutes, reference))
         except WhatsAppRefusal as refusal:
             if refusal.verdict is Verdict.RETRY:
-                self._breaker.failed()
+                self.breaker.failed()
             else:
-                self._breaker.succeeded()
+                self.breaker.succeeded()
             raise
-        self._breaker.succeeded()
+        self.breaker.succeeded()
         return message_id
 
     async def _send(self, payload: dict[str, Any]) -> str:
@@ -100,8 +101,8 @@ class WhatsApp:
             async with self._http.post(
                 url, json=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False
             ) as answer:
-                return _message_id(answer.status, await _read(answer))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                return _message_id(answer.status, await read_answer(answer, most=LARGEST_ANSWER))
+        except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLong) as error:
             raise WhatsAppRefusal(type(error).__name__) from error
 
     def _payload(self, phone_number: str, code: str, minutes: int, reference: UUID) -> dict[str, Any]:
@@ -131,16 +132,6 @@ def _text(value: str) -> dict[str, str]:
 
 def _body(*values: str) -> dict[str, Any]:
     return {"type": "body", "parameters": [_text(value) for value in values]}
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body; StreamReader.read(n) would return whatever came with the first packet."""
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST_ANSWER:
-            raise WhatsAppRefusal(f"status {answer.status}, more than {LARGEST_ANSWER} bytes")
-    return bytes(body)
 
 
 def _message_id(status: int, body: bytes) -> str:

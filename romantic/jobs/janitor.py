@@ -19,7 +19,7 @@ MOST_BATCHES = 20
 _requests, _auth, _admin = load_queries("requests"), load_queries("auth"), load_queries("admin")
 _purchases, _ads, _jobs = load_queries("purchases"), load_queries("ads"), load_queries("jobs")
 _probe, _messages = load_queries("probe"), load_queries("messages")
-_calls = load_queries("calls")
+_calls, _devices = load_queries("calls"), load_queries("devices")
 CHORES: tuple[Query, ...] = (
     _requests.delete_old_keys,
     _requests.delete_old_counters,
@@ -30,6 +30,7 @@ CHORES: tuple[Query, ...] = (
     _calls.delete_old_samples,
     _admin.lift_suspensions,
     _jobs.delete_old_jobs,
+    _devices.delete_lost_devices,
 )
 #: Where there may be more than one statement should take away: repeated until nothing is left, within reason.
 BATCHES: tuple[Query, ...] = (_messages.delete_taken_back,)

@@ -52,16 +52,25 @@ async def enqueue(
     key: str | None = None,
     delay: float = 0.0,
     expires_in: float | None = None,
+    most: int | None = None,
 ) -> None:
     """Write work down that becomes visible with the caller's transaction, or never.
 
     While an unfinished job of the kind has the same key, a second one is no job at all: give a key only
     to work that looks at the world when it runs. Not begun before `delay` seconds have passed, and not
-    begun any more after `expires_in`. The payload is JSON; ids rather than data of people, for it stays
+    begun any more after `expires_in`. Of work that may be lost while a provider is away, no more than `most`
+    of the kind waits. The payload is JSON; ids rather than data of people, for it stays
     in the database until the work is done.
     """
-    await conn.run(sql.add_job, kind=kind, key=key, payload=payload, delay=delay, expires_in=expires_in)
+    limits: dict[str, Any] = {"delay": delay, "expires_in": expires_in, "most": most}
+    await conn.run(sql.add_job, kind=kind, key=key, payload=payload, **limits)
     conn.announce(TOPIC)
+
+
+def announce(conn: Connection, count: int) -> None:
+    """Begin at the commit what a statement of another room has written down: so many jobs, perhaps none."""
+    if count:
+        conn.announce(TOPIC)
 
 
 async def claim(conn: Connection, leases: dict[str, float], *, free: int) -> list[Row]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ class Work:
     attempts: int
     timeout: float
     backoff: float
+    lane: str | None = None
 
 
 WORKS = web.AppKey("WORKS", dict[str, Work])
@@ -54,16 +56,18 @@ def add_job(
     attempts: int = 10,
     timeout: float = 30.0,
     backoff: float = 1.0,
+    lane: str | None = None,
 ) -> None:
     """Say at wiring time who does the jobs of a kind; a process leaves kinds it does not know to others.
 
     A handler that returns is done. It may run again after it did its work (a process can die before that
-    is written down), so it must be harmless twice. It is cut off after `timeout` seconds.
+    is written down), so it must be harmless twice. It is cut off after `timeout` seconds. Kinds of one lane
+    take half of the places at most: a provider that is slow shall not hold up other work.
     """
     works = app.setdefault(WORKS, {})
     if kind in works:
         raise ValueError(f"{kind} has a handler")
-    works[kind] = Work(handler, attempts, timeout, backoff)
+    works[kind] = Work(handler, attempts, timeout, backoff, lane)
 
 
 def backoff_of(work: Work, attempt: int) -> float:
@@ -80,7 +84,7 @@ class Worker:
         self._works = app.setdefault(WORKS, {})
         self._most = settings.jobs_concurrency
         self._poll = settings.jobs_poll_seconds
-        self._leases = {kind: work.timeout + LEASE_MARGIN for kind, work in self._works.items()}
+        self._most_of_lane = max(1, self._most // 2)
         self._running: dict[asyncio.Task[None], Job] = {}
         self._awake = asyncio.Event()
         self._watched: dict[tuple[str, str], asyncio.Event] = {}
@@ -101,13 +105,13 @@ class Worker:
 
     async def _take(self) -> float:
         """Start what is due and fits; the seconds after which it is worth looking again."""
-        free = self._most - len(self._running)
-        if not free or not self._works:
+        leases, free = self._places()
+        if not free or not leases:
             return self._poll
         try:
             async with connection(self._app) as conn:
-                rows = await queue.claim(conn, self._leases, free=free)
-                due = None if rows else await queue.seconds_until_due(conn, list(self._leases))
+                rows = await queue.claim(conn, leases, free=free)
+                due = None if rows else await queue.seconds_until_due(conn, list(leases))
         except Exception as error:
             return self._bear(error)
         self._absences = 0
@@ -118,6 +122,23 @@ class Worker:
         # Spread out, so that the processes of one fleet do not look at the same moment.
         spread = self._poll * random.uniform(0.5, 1.0)
         return spread if due is None else min(spread, max(0.05, due))
+
+    def _places(self) -> tuple[dict[str, float], int]:
+        """The kinds that may be begun now, with the leases they need, and how many of them in one go."""
+        taken = self._taken()
+        rooms = {
+            lane: self._most_of_lane - taken[lane] for lane in {w.lane for w in self._works.values()} if lane
+        }
+        leases = {
+            kind: work.timeout + LEASE_MARGIN
+            for kind, work in self._works.items()
+            if work.lane is None or rooms[work.lane]
+        }
+        return leases, min(self._most - len(self._running), *filter(None, rooms.values()), self._most)
+
+    def _taken(self) -> Counter[str | None]:
+        """How many jobs of each lane run."""
+        return Counter(self._works[job.kind].lane for job in self._running.values())
 
     def _bear(self, error: Exception) -> float:
         """PostgreSQL is away, or worse: said once, tried again without a tight loop."""
@@ -133,7 +154,10 @@ class Worker:
         task.add_done_callback(partial(self._ended, key=(row["kind"], row["key"])))
 
     def _ended(self, task: "asyncio.Task[None]", key: tuple[str, str]) -> None:
-        was_full = len(self._running) >= self._most
+        lane = self._works[self._running[task].kind].lane
+        was_full = len(self._running) >= self._most or (
+            lane is not None and self._taken()[lane] >= self._most_of_lane
+        )
         del self._running[task]
         if was_full:
             self.wake()

@@ -6,6 +6,7 @@ from uuid import UUID
 from romantic.coins.service import paying
 from romantic.db import Connection, Row, UniqueConflict, load_queries
 from romantic.errors import UserUnavailable
+from romantic.jobs import announce
 from romantic.messages.errors import MatchRequired, MessageNotFound
 from romantic.users.errors import UserNotFound
 
@@ -46,6 +47,7 @@ async def send(
     except UniqueConflict:
         row = None  # the same message is being written at this moment: it is there now
     if row is not None and row["id"] is not None:
+        announce(conn, row["pushes"])
         return row | {"is_new": True}
     if row is None or row["earlier_id"] is not None:
         return await _earlier(conn, sender_id=sender_id, client_message_id=client_message_id)

@@ -27,12 +27,14 @@ PROVE, RECEIPT = "email.prove", "email.receipt"
 ATTEMPTS, PROOF_SECONDS = 5, 3600.0
 #: Each is a mail to somebody who has not asked for one yet.
 ADDRESSES = Limit("email-address", 5, 3600, closed=True)
-TRIES = 12
+#: What waits for a provider that is away ends with its own deadline, not with its tries.
+TRIES = 1000
+MOST_WAITING = 10_000
 
 
 def add_email(app: web.Application) -> None:
-    add_job(app, PROVE, _prove, attempts=TRIES, backoff=2.0)
-    add_job(app, RECEIPT, _receipt, attempts=TRIES, backoff=10.0)
+    add_job(app, PROVE, _prove, attempts=TRIES, backoff=2.0, lane="email")
+    add_job(app, RECEIPT, _receipt, attempts=TRIES, backoff=10.0, lane="email")
 
 
 def view(row: Row) -> dict[str, Any]:
@@ -63,7 +65,7 @@ async def set_email(request: web.Request, *, email: str) -> web.Response:
         assert row is not None
         if row["verified_at"] is None:
             payload = {"userId": str(user_id), "proofId": str(proof_id)}
-            await enqueue(conn, PROVE, payload, expires_in=PROOF_SECONDS)
+            await enqueue(conn, PROVE, payload, expires_in=PROOF_SECONDS, most=MOST_WAITING)
     return ok(view(row), "E-mail address saved")
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from romantic.db import Connection, DatabaseRefusal, Query, Row, load_queries
 from romantic.errors import NotFound
+from romantic.jobs import announce
 from romantic.users.errors import UserNotFound
 
 sql = load_queries("users")
@@ -50,6 +51,7 @@ async def like(conn: Connection, *, user_id: UUID, target_user_id: UUID) -> Row:
         raise UserNotFound from None
     if row is None:
         raise UserNotFound
+    announce(conn, row["pushes"])
     return row
 
 

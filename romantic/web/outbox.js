@@ -16,10 +16,10 @@ async function show() {
   list.replaceChildren(...messages.map(card));
 }
 
-function card({ to, at, channel, code, subject, text }) {
+function card({ to, at, channel, platform, code, subject, text }) {
   const item = make("li", "card", "");
   const about = make("div", "", "");
-  const when = make("span", "when quiet", `${channel}, ${new Date(at).toLocaleTimeString()}`);
+  const when = make("span", "when quiet", `${[channel, platform].filter(Boolean).join(", ")}, ${new Date(at).toLocaleTimeString()}`);
   about.append(make("span", "to", to), when);
   if (!code) {
     about.append(make("strong", "", subject), make("p", "text", text));

@@ -101,10 +101,16 @@ SELECT
     placed.ring_seconds_left,
     charge.entry_id,
     charge.idempotency_key,
-    COALESCE(charge.balance_after, facts.caller_balance) AS balance
+    COALESCE(charge.balance_after, facts.caller_balance) AS balance,
+    CASE
+        WHEN placed.id IS NOT NULL THEN push(placed.receiver_id, 'call', placed.id, %(ring_seconds)s) ELSE 0
+    END AS pushes
 FROM facts
 LEFT JOIN placed ON TRUE
 LEFT JOIN charge ON TRUE;
+
+-- name: is_pushable
+SELECT is_pushable FROM users WHERE id = %(user_id)s;
 
 -- name: find_live_calls_of
 -- The live calls of two people, to say which of them is busy and with whom.
@@ -153,7 +159,8 @@ RETURNING
     webrtc_room_id,
     status,
     metered_by,
-    answered_at;
+    answered_at,
+    push(receiver_id, 'cancel', id, but_session => %(session_id)s) AS pushes;
 
 -- name: end_unanswered
 -- A call that never was: rejected, cancelled or rung out, and every coin of it returned.
@@ -167,7 +174,7 @@ WITH done AS (
         webrtc_offer = NULL,
         webrtc_answer = NULL
     WHERE id = %(call_id)s AND status IN ('initiated', 'ringing')
-    RETURNING id, caller_id, coins_charged
+    RETURNING id, caller_id, receiver_id, status, coins_charged
 ),
 
 refund AS (
@@ -182,7 +189,9 @@ refund AS (
 
 SELECT
     done.id,
-    (SELECT count(*) FROM refund) AS refunds
+    (SELECT count(*) FROM refund) AS refunds,
+    push(done.receiver_id, 'cancel', done.id, but_session => %(session_id)s)
+    + CASE WHEN done.status = 'missed' THEN push(done.receiver_id, 'missed', done.id) ELSE 0 END AS pushes
 FROM done;
 
 -- name: lock_call

@@ -1,11 +1,19 @@
 -- name: add_job
--- Nothing while an unfinished job of the kind has the same key.
+-- Nothing while an unfinished job of the kind has the same key, or there are as many of the kind as there may be.
 INSERT INTO jobs (kind, key, payload, run_at, expires_at)
-VALUES (
-    %(kind)s, %(key)s, %(payload)s::jsonb,
+SELECT
+    %(kind)s,
+    %(key)s,
+    %(payload)s::jsonb,
     now() + make_interval(secs => %(delay)s::float),
     now() + make_interval(secs => %(expires_in)s::float)
-)
+WHERE
+    %(most)s::integer IS NULL
+    OR NOT EXISTS (
+        SELECT FROM jobs AS other
+        WHERE other.kind = %(kind)s AND other.status IN ('waiting', 'running')
+        LIMIT 1 OFFSET %(most)s::integer - 1
+    )
 ON CONFLICT (kind, key) WHERE status IN ('waiting', 'running') DO NOTHING;
 
 -- name: claim_jobs

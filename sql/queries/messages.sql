@@ -41,7 +41,8 @@ SELECT
     sent.*,
     charge.id AS entry_id,
     charge.balance_after,
-    charge.idempotency_key
+    charge.idempotency_key,
+    CASE WHEN sent.id IS NOT NULL THEN push(%(receiver_id)s, 'message', sent.id) ELSE 0 END AS pushes
 FROM facts
 LEFT JOIN sent ON TRUE
 LEFT JOIN charge ON TRUE;

@@ -35,13 +35,14 @@ SELECT user_id, has_changed FROM depart(%(user_ids)s::uuid[], %(seconds_ago)s::d
 SELECT user_id, has_changed FROM expire_presences(%(most)s);
 
 -- name: list_gone_quiet
--- Super lovers whose fifteen minutes without a sign of life ended within the last so many seconds.
+-- Super lovers no push reaches whose fifteen minutes without a sign of life ended within the last so many seconds.
 SELECT id FROM users
 WHERE
     last_seen > now() - interval '15 minutes' - make_interval(secs => %(seconds)s)
     AND last_seen <= now() - interval '15 minutes'
     AND is_super_lover
     AND NOT is_online
+    AND NOT is_pushable
     AND super_lover_status <> 'offline'
 LIMIT 10000;
 
@@ -51,7 +52,9 @@ SELECT
     person.id,
     person.is_online,
     CASE WHEN prefs.privacy_show_last_seen THEN seen_at(person.is_online, person.last_seen) END AS last_seen_at,
-    effective_status(person.super_lover_status, person.is_online, person.last_seen) AS super_lover_status,
+    effective_status(
+        person.super_lover_status, person.is_online, person.last_seen, person.is_pushable
+    ) AS super_lover_status,
     EXISTS (SELECT FROM live_calls WHERE live_calls.user_id = person.id) AS is_busy
 FROM users AS person
 INNER JOIN user_preferences AS prefs ON prefs.user_id = person.id

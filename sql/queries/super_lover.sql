@@ -75,7 +75,9 @@ SELECT
     person.super_lover_bio,
     person.super_lover_rating,
     person.super_lover_call_count,
-    effective_status(person.super_lover_status, person.is_online, person.last_seen) AS super_lover_status,
+    effective_status(
+        person.super_lover_status, person.is_online, person.last_seen, person.is_pushable
+    ) AS super_lover_status,
     person.profile_image_url,
     person.is_verified,
     EXISTS (SELECT FROM live_calls WHERE live_calls.user_id = person.id) AS is_busy

@@ -78,7 +78,9 @@ SELECT
     person.profile_image_url,
     person.is_verified,
     person.is_super_lover,
-    effective_status(person.super_lover_status, person.is_online, person.last_seen) AS super_lover_status,
+    effective_status(
+        person.super_lover_status, person.is_online, person.last_seen, person.is_pushable
+    ) AS super_lover_status,
     person.super_lover_bio,
     person.super_lover_rating,
     person.super_lover_call_count,
@@ -103,7 +105,9 @@ SELECT
     person.profile_image_url,
     person.is_verified,
     person.is_super_lover,
-    effective_status(person.super_lover_status, person.is_online, person.last_seen) AS super_lover_status,
+    effective_status(
+        person.super_lover_status, person.is_online, person.last_seen, person.is_pushable
+    ) AS super_lover_status,
     person.super_lover_bio,
     person.super_lover_rating,
     person.super_lover_call_count,
@@ -190,7 +194,8 @@ SELECT
     person.full_name,
     person.profile_image_url,
     me.full_name AS my_name,
-    me.profile_image_url AS my_image_url
+    me.profile_image_url AS my_image_url,
+    CASE WHEN liked.is_new THEN push(%(target_user_id)s, 'match', %(user_id)s) ELSE 0 END AS pushes
 FROM like_user(%(user_id)s, %(target_user_id)s) AS liked
 INNER JOIN users AS person ON person.id = %(target_user_id)s
 INNER JOIN users AS me ON me.id = %(user_id)s;
@@ -415,13 +420,17 @@ WHERE id = %(user_id)s AND status <> 'deleted'
 RETURNING id;
 
 -- name: delete_ties
--- Likes, passes, blocks, matches, visits and the e-mail address of somebody who is gone.
+-- Likes, passes, blocks, matches, visits, phones and the e-mail address of somebody who is gone.
 WITH interactions AS (
     DELETE FROM user_interactions WHERE user_id = %(user_id)s OR target_user_id = %(user_id)s
 ),
 
 views AS (
     DELETE FROM profile_views WHERE viewer_id = %(user_id)s OR viewed_id = %(user_id)s
+),
+
+devices AS (
+    DELETE FROM device_tokens WHERE user_id = %(user_id)s
 ),
 
 mail AS (
@@ -443,6 +452,12 @@ SELECT jsonb_build_object(
         SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'refresh_counter'), '[]')
         FROM (
             SELECT * FROM user_sessions WHERE user_id = %(user_id)s ORDER BY created_at DESC LIMIT 10000
+        ) AS one
+    ),
+    'devices', (
+        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'token' - 'rung_call_id'), '[]')
+        FROM (
+            SELECT * FROM device_tokens WHERE user_id = %(user_id)s ORDER BY last_seen DESC LIMIT 10000
         ) AS one
     ),
     'transactions', (

@@ -16,7 +16,7 @@ WITNESS = """
 import atexit, runpy, sys
 
 def testify():
-    print("IMPORTED", [name for name in sys.modules if name.startswith("romantic.dev")], file=sys.stderr)
+    print("IMPORTED", [name for name in sys.modules if f"{{name}}.".startswith("romantic.dev.")], file=sys.stderr)
 
 atexit.register(testify)
 sys.path.insert(0, {root!r})

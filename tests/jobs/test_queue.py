@@ -80,6 +80,34 @@ async def test_no_more_jobs_run_at_once_than_allowed(open_shop, states):
     assert most == 2
 
 
+async def test_lane_takes_half_of_the_places_and_goes_on_as_they_become_free(open_shop, states):
+    """A provider is slow: work of other kinds passes by."""
+    shop = await open_shop(kinds=("slow",), how={"lane": "slow"}, jobs_concurrency=4, jobs_poll_seconds=3600)
+    add_job(shop.app, "quick", shop.handle)
+    hold, at_once, most = asyncio.Event(), 0, 0
+
+    async def act(job):
+        nonlocal at_once, most
+        if job.kind == "slow":
+            at_once += 1
+            most = max(most, at_once)
+            await hold.wait()
+            at_once -= 1
+
+    shop.act = act
+    for _ in range(6):
+        await shop.enqueue(kind="slow")
+    await shop.has_run(2)
+    for _ in range(3):
+        await shop.enqueue(kind="quick")
+    await shop.has_run(5)
+    begun = [job.kind for job in shop.runs]
+    hold.set()
+
+    await ended(states, *[("done", 1, None)] * 9)
+    assert (begun, most) == (["slow"] * 2 + ["quick"] * 3, 2)
+
+
 async def test_second_job_of_a_key_is_none_while_the_first_is_unfinished(shop, states):
     for delay in (3600, 0, 0):
         await shop.enqueue(key="k", delay=delay)
@@ -87,6 +115,19 @@ async def test_second_job_of_a_key_is_none_while_the_first_is_unfinished(shop, s
     await shop.enqueue(key="k", kind="another kind")
 
     await ended(states, ("waiting", 0, None), ("done", 1, None), ("waiting", 0, None))
+
+
+async def test_no_more_of_a_kind_wait_than_its_work_is_worth(shop, sql):
+    for _ in range(4):
+        await shop.enqueue(delay=3600, most=3)
+    await shop.enqueue(kind="other", delay=3600, most=1)
+    sql("UPDATE jobs SET status = 'done', finished_at = now() WHERE id = (SELECT min(id) FROM jobs)")
+    await shop.enqueue(delay=3600, most=3)
+
+    assert sql("SELECT kind, count(*) FROM jobs WHERE status = 'waiting' GROUP BY 1 ORDER BY 1") == [
+        ("other", 1),
+        ("test", 3),
+    ]
 
 
 async def test_key_is_free_again_once_its_job_is_done(shop, states):

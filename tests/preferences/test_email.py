@@ -146,7 +146,8 @@ async def test_receipt_waits_for_a_provider_that_is_away_and_delays_no_purchase(
     balance = await ann.balance()
 
     async def was_tried():
-        return outside.aws.asked > 0
+        job = "SELECT status, attempts > 0 FROM jobs WHERE kind = 'email.receipt'"
+        return sql(job) == [("waiting", True)]
 
     await until(was_tried)
     outside.aws.mood = "ok"

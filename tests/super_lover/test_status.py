@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.devices.conftest import register
 from tests.super_lover.conftest import eventually, put, refusal
 
 
@@ -61,6 +62,47 @@ async def test_a_quarter_of_an_hour_without_a_socket_is_offline(make_person, sql
     )  # fmt: skip
 
     assert await status_of(bob, ann) == shown
+
+
+async def test_a_phone_that_can_be_rung_keeps_a_status_that_no_socket_holds(make_person, sql):
+    """As long as its owner wants pushes, and stays signed in on it."""
+    ann, bob = await make_person(super_lover=True), await make_person("Bob")
+    await register(ann)
+    sql("UPDATE users SET last_seen = now() - interval '3 hours' WHERE id = %s", ann.id)
+    shown = [await status_of(bob, ann)]
+
+    for wants in (False, True):
+        await put(ann, "/api/preferences", {"notifications": {"push": wants}})
+        shown.append(await status_of(bob, ann))
+    await ann.post("/api/auth/logout")
+    shown.append(await status_of(bob, ann))
+
+    assert shown == ["ready", "offline", "ready", "offline"]
+
+
+@pytest.mark.parametrize(("has_phone", "found"), [(True, True), (False, False)])
+async def test_who_can_be_rung_is_found_among_the_available(make_person, sql, has_phone, found):
+    ann, bob = await make_person(super_lover=True), await make_person("Bob")
+    if has_phone:
+        await register(ann)
+    sql("UPDATE users SET last_seen = now() - interval '3 hours' WHERE id = %s", ann.id)
+
+    available = (await bob.data("/api/super-lover/available"))["superLovers"]
+    ready = (await bob.data("/api/super-lover/available?status=ready"))["superLovers"]
+
+    assert [[person["id"] for person in page] for page in (available, ready)] == [[ann.id] * found] * 2
+
+
+async def test_watchers_see_that_a_phone_makes_somebody_callable(make_person, connect, sql):
+    ann, bob = await make_person(super_lover=True), await make_person("Bob")
+    sql("UPDATE users SET last_seen = now() - interval '3 hours' WHERE id = %s", ann.id)
+    phone = await connect(bob)
+    (before,) = (await phone.ask("presence-subscribe", userIds=[ann.id]))["presences"]
+
+    await register(ann)
+
+    assert before["superLoverStatus"] == "offline"
+    assert (await phone.expect("presence"))["superLoverStatus"] == "ready"
 
 
 async def test_the_offline_that_was_chosen_stays_with_a_socket(make_person, connect, sql):
