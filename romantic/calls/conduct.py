@@ -277,7 +277,8 @@ async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
     live = app[LIVE].forget(call["id"])
     announce_changed(app, call["caller_id"], call["receiver_id"])
     for entry in entries:
-        if entry["transaction_type"] != "spend":
+        # Of the charges the caller knows by now.
+        if entry["transaction_type"] != "spend" or entry["reference_type"] != "call":
             tell_entry(app, entry)
     log_summary(call, entries, live)
     if live is not None:

@@ -32,7 +32,7 @@ async def typing(socket: Socket, *, user_id: UUID, is_typing: bool) -> None:
 
 
 EVENTS = (
-    on("message-send", message_send, MessageSend, bucket="messages"),
-    on("message-read", message_read, MessageRead),
-    on("typing", typing, Typing),
+    on("message-send", message_send, MessageSend, bucket="messages", people=True),
+    on("message-read", message_read, MessageRead, people=True),
+    on("typing", typing, Typing, people=True),
 )

@@ -19,6 +19,6 @@ def unsubscribe(socket: Socket, *, user_ids: list[UUID]) -> dict[str, Any]:
 
 
 EVENTS = (
-    on("presence-subscribe", subscribe, People, bucket="subscriptions"),
-    on("presence-unsubscribe", unsubscribe, People),
+    on("presence-subscribe", subscribe, People, bucket="subscriptions", people=True),
+    on("presence-unsubscribe", unsubscribe, People, people=True),
 )

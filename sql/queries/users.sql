@@ -338,7 +338,7 @@ WITH subject AS (
             'superLoverBio', super_lover_bio
         ) AS profile
     FROM users
-    WHERE id = %(target_user_id)s AND id <> %(user_id)s AND status <> 'deleted'
+    WHERE id = %(target_user_id)s AND id <> %(user_id)s AND status <> 'deleted' AND role <> 'probe'
 ),
 
 flag AS (
@@ -435,7 +435,7 @@ SELECT jsonb_build_object(
         SELECT to_jsonb(prefs) - 'id' - 'user_id' - 'email_proof_id' FROM user_preferences AS prefs WHERE prefs.user_id = %(user_id)s
     ),
     'sessions', (
-        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'refresh_counter'), '[]')
+        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'refresh_counter' - 'key_hash'), '[]')
         FROM (
             SELECT * FROM user_sessions WHERE user_id = %(user_id)s ORDER BY created_at DESC LIMIT 10000
         ) AS one
