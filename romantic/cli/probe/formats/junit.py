@@ -1,0 +1,53 @@
+"""JUnit XML, as build servers read it: a suite for each run, a test case for each step."""
+
+from pathlib import Path
+from xml.etree import ElementTree as xml
+
+from romantic.cli.probe.outcome import Outcome, Rung
+from romantic.cli.probe.report import VERDICTS, Report, Run
+
+
+def write(report: Report, path: Path) -> None:
+    root = xml.Element("testsuites", name="romantic.probe")
+    for number, run in enumerate(report.runs, 1):
+        root.append(_suite(run, name=f"{report.target} #{number}"))
+    tree = xml.ElementTree(root)
+    xml.indent(tree)
+    tree.write(path, encoding="utf-8", xml_declaration=True)
+
+
+def _suite(run: Run, *, name: str) -> xml.Element:
+    outcomes = [rung.outcome for rung in run.rungs]
+    suite = xml.Element(
+        "testsuite",
+        name=name,
+        tests=str(len(outcomes)),
+        failures=str(outcomes.count(Outcome.FAIL)),
+        errors="0",
+        skipped=str(outcomes.count(Outcome.SKIP)),
+        time=f"{run.seconds:.3f}",
+        timestamp=run.started_at.strftime("%Y-%m-%dT%H:%M:%S"),
+    )
+    properties = xml.SubElement(suite, "properties")
+    for key, value in (("verdict", VERDICTS[run.status]), *run.figures.items()):
+        xml.SubElement(properties, "property", name=key, value=f"{value}")
+    suite.extend(_case(rung) for rung in run.rungs)
+    return suite
+
+
+def _case(rung: Rung) -> xml.Element:
+    """A warning passes, and says so in its output: JUnit knows none."""
+    case = xml.Element("testcase", classname="romantic.probe", name=rung.name, time=f"{(rung.ms or 0) / 1000:.3f}")
+    if rung.outcome is Outcome.FAIL:
+        xml.SubElement(case, "failure", message=_clean(rung.cause)).text = _clean(rung.advice)
+    elif rung.outcome is Outcome.SKIP:
+        xml.SubElement(case, "skipped", message=_clean(rung.facts))
+    text = "\n".join(filter(None, (rung.facts, rung.cause and f"{rung.outcome}: {rung.cause}", rung.advice)))
+    if text and rung.outcome is not Outcome.SKIP:
+        xml.SubElement(case, "system-out").text = _clean(text)
+    return case
+
+
+def _clean(text: str) -> str:
+    """XML 1.0 has no place for control characters, which a server may send us."""
+    return "".join(letter for letter in text if letter in "\t\n" or letter.isprintable())
