@@ -28,7 +28,8 @@ _SECRET = re.compile(
 _PHONE = re.compile(r"\+\d{4,13}(\d{2})\b")
 #: A JWT, an API key, a bearer header, and the lines of an SDP that name addresses and keys.
 _TOKEN = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|rmk_[\w-]+|(?<=[Bb]earer )\S+|a=(?:candidate|ice-ufrag|ice-pwd|fingerprint):[^\r\n]+"
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|rmk_[\w-]+|(?<=[Bb]earer )\S+"
+    r"|a=(?:candidate|ice-ufrag|ice-pwd|fingerprint):[^\r\n]+"
 )
 _NOISY = ("aioice", "aiortc", "asyncio", "aiohttp.access", "limits", "hpack")
 

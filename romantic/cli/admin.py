@@ -18,7 +18,10 @@ from romantic.errors import RomanticError
 
 
 def add_to(commands: Any) -> None:
-    summary = "work on the data: ledger check, create PHONE --role admin, otp unlock PHONE, jobs list, probe-account create"
+    summary = (
+        "work on the data: ledger check, create PHONE --role admin, otp unlock PHONE, jobs list, "
+        "probe-account create NAME"
+    )
     command = commands.add_parser("admin", help=summary, description=summary)
     subjects = command.add_subparsers(required=True, metavar="subject")
     ledger = subjects.add_parser("ledger", help="prove that balances are the sum of their entries")

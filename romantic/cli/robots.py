@@ -115,7 +115,9 @@ def _found(work: Any) -> Any:
 def _tell(issued: Issued) -> int:
     for name, key, _ in issued:
         print(name, key)
-    print(f"Good until {_day(issued[0][2])}. The keys are not shown again: keep them in a file", file=sys.stderr)
+    print(
+        f"Good until {_day(issued[0][2])}. The keys are not shown again: keep them in a file", file=sys.stderr
+    )
     print("that only the robot can read, for run.py probe URL --keys FILE.", file=sys.stderr)
     return 0
 

@@ -108,7 +108,7 @@ class Dispatcher:
             self._remember(socket, message_id, socket.reply("ack", message_id, data or {}))
 
     def _admit(self, socket: Socket, route: EventRoute | None) -> None:
-        """Rates, what an expired token may still do, and a robot at all; raises RateLimited, Unauthorized, Forbidden."""
+        """Rates, and what robots and expired tokens may do; raises RateLimited, Unauthorized, Forbidden."""
         bucket: Bucket = getattr(socket, route.bucket if route else "frames")
         wait = bucket.take() if socket.app[SETTINGS].rate_limits else 0.0
         if wait:

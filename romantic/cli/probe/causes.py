@@ -40,7 +40,9 @@ def explain(error: BaseException) -> Trouble:
     if isinstance(error, ssl.SSLError):
         return _of_tls(error)
     if isinstance(error, TimeoutError):
-        return Trouble(str(error) or "no answer in time", "Is the server overloaded, or does something swallow packets?")
+        return Trouble(
+            str(error) or "no answer in time", "Is the server overloaded, or does something swallow packets?"
+        )
     if isinstance(error, ContentTypeError | json.JSONDecodeError | KeyError | TypeError):
         return Trouble(
             f"the answer is not one of Romantic's ({type(error).__name__}: {error})",
@@ -51,13 +53,17 @@ def explain(error: BaseException) -> Trouble:
         return Trouble(f"the socket was refused with status {error.status}", advice)
     if isinstance(error, OSError | ClientError):
         return _of_network(error)
-    return Trouble(f"the probe itself failed: {type(error).__name__}: {error}", "Please report this as a bug.")
+    return Trouble(
+        f"the probe itself failed: {type(error).__name__}: {error}", "Please report this as a bug."
+    )
 
 
 def _of_network(error: OSError | ClientError) -> Trouble:
     inner = getattr(error, "os_error", error)
     if isinstance(inner, ConnectionRefusedError):
-        return Trouble("connection refused: nothing listens there", "Is the server running, and on this port?")
+        return Trouble(
+            "connection refused: nothing listens there", "Is the server running, and on this port?"
+        )
     if isinstance(inner, ConnectionError) or "closed" in str(error).lower():
         return Trouble(f"the connection was lost: {error}", "Did the server or a proxy restart just now?")
     return Trouble(f"{error or type(error).__name__}", "Is there a way to this network from here?")
@@ -68,7 +74,9 @@ def _of_tls(error: ssl.SSLError) -> Trouble:
     if code == EXPIRED:
         return Trouble("the certificate has expired", "Renew it now: no phone connects until then.")
     if code == WRONG_NAME:
-        return Trouble("the certificate is for another name", "Probe by the name it was made for, or make another.")
+        return Trouble(
+            "the certificate is for another name", "Probe by the name it was made for, or make another."
+        )
     if code in STRANGERS:
         advice = "Send the whole chain; for a private authority give --ca FILE."
         return Trouble("the certificate is signed by nobody this machine trusts", advice)

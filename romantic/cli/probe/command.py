@@ -16,7 +16,7 @@ from romantic.cli.loop import run
 from romantic.cli.probe.course import Course
 from romantic.cli.probe.formats import junit, nagios, page, table, textfile
 from romantic.cli.probe.ground import Ground
-from romantic.cli.probe.ladder import Ladder
+from romantic.cli.probe.ladder import Ladder, Progress
 from romantic.cli.probe.options import Options
 from romantic.cli.probe.outcome import Status, worst
 from romantic.cli.probe.people import Identity
@@ -73,17 +73,15 @@ class Probe:
         ground = Ground(options.target, authority=options.authority)
         course = Course(ground, identity, seconds=options.talk, video=options.video)
         with ExitStack() as shown:
-            tell = starting = _quiet
+            progress: Progress | None = None
             if options.format == "table" and options.repeat == 1:
                 progress = shown.enter_context(table.Progress(self._console))
-                tell, starting = progress.tell, progress.starting
             self._ladder = Ladder(
                 course.steps,
                 options.thresholds,
                 seconds=options.seconds,
                 left_out=options.left_out,
-                tell=tell,
-                starting=starting,
+                progress=progress,
             )
             rungs = await self._ladder.climb()
         done = Run(started_at, monotonic() - began, rungs, course.series, self._ladder.was_stopped)
@@ -103,10 +101,6 @@ class Probe:
         self._told.set()
         if self._ladder is not None:
             self._ladder.stop()
-
-
-def _quiet(_: object) -> None:
-    return None
 
 
 def _print(report: Report, options: Options) -> None:

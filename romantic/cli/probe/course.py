@@ -13,6 +13,7 @@ from romantic.cli.probe.people import Identity, People
 from romantic.cli.probe.relays import Relays
 from romantic.cli.probe.talk import Point, Talk
 
+
 class Course:
     """The steps of one run and everything they open."""
 

@@ -33,31 +33,42 @@ class Threshold:
 
 
 #: Round trips and loss: what Daily.co calls good and bad; jitter and MOS: the steps of Twilio's reports.
-THRESHOLDS: Final = tuple(
-    Threshold(*row)
-    for row in (
-        ("http", "ms", 500, 2000, "the answer of /health/ready", "Look at the server's load and its database."),
-        (
-            "certificate", "days", 21, 7, "life left to the certificate",
-            "Renew the certificate, and look why it was not renewed by itself.", True,
-        ),
-        (
-            "socket-rtt", "ms", 250, 1000, "round trip of a ping over the socket (median)",
-            "Compare with rtt: if only this one is slow, the event loop or a proxy is.",
-        ),
-        ("rtt", "ms", 300, 600, "round trip over UDP (median)", "Probe from elsewhere; look at the path between."),
-        ("jitter", "ms", 30, 60, "jitter over UDP (RFC 3550)", "Stop what else uses this line; look for a full queue."),
-        ("loss", "%", 5, 10, "packets lost, in the worse direction", "Look at the path: Wi-Fi, a full line, a cable."),
-        ("mos", "", 3.6, 3.0, "estimated MOS (ITU-T G.107)", "See loss, jitter and rtt: the score follows from them.", True),
-        (
-            "setup", "s", 3, 10, "from accepting a call until its meter starts",
-            "See which of the steps before was slow: socket, stun, ice.",
-        ),
-        (
-            "meter-gap", "s", 2, 5, "the server's meter against our own clock",
-            "Compare the call's timeline on the server; is its loop late?",
-        ),
-    )
+THRESHOLDS: Final = (
+    Threshold(
+        "http", "ms", 500, 2000, "the answer of /health/ready", "Look at the server's load and its database."
+    ),
+    Threshold(
+        "certificate", "days", 21, 7, "life left to the certificate",
+        "Renew the certificate, and look why it was not renewed by itself.", low=True,
+    ),
+    Threshold(
+        "socket-rtt", "ms", 250, 1000, "round trip of a ping over the socket (median)",
+        "Compare with rtt: if only this one is slow, the event loop or a proxy is.",
+    ),
+    Threshold(
+        "rtt", "ms", 300, 600, "round trip over UDP (median)",
+        "Probe from elsewhere; look at the path between.",
+    ),
+    Threshold(
+        "jitter", "ms", 30, 60, "jitter over UDP (RFC 3550)",
+        "Stop what else uses this line; look for a full queue.",
+    ),
+    Threshold(
+        "loss", "%", 5, 10, "packets lost, in the worse direction",
+        "Look at the path: Wi-Fi, a full line, a cable.",
+    ),
+    Threshold(
+        "mos", "", 3.6, 3.0, "estimated MOS (ITU-T G.107)",
+        "See loss, jitter and rtt: the score follows from them.", low=True,
+    ),
+    Threshold(
+        "setup", "s", 3, 10, "from accepting a call until its meter starts",
+        "See which of the steps before was slow: socket, stun, ice.",
+    ),
+    Threshold(
+        "meter-gap", "s", 2, 5, "the server's meter against our own clock",
+        "Compare the call's timeline on the server; is its loop late?",
+    ),
 )  # fmt: skip
 
 
@@ -73,28 +84,33 @@ class Figure:
     metric: tuple[str, Mapping[str, str], float]
 
 
-_SERVER, _CALL = {"path": "server"}, {"path": "call"}
+_SERVER, _CALL, _SOCKET = {"path": "server"}, {"path": "call"}, {"path": "socket"}
 
 #: In the order people care about; the report's page shows the first that were measured in large type.
-FIGURES: Final = tuple(
-    Figure(*row)
-    for row in (
-        ("mos", "mos", "", "MOS to the server", "mos", ("mos", _SERVER, 1)),
-        ("rtt", "rttMs", "ms", "RTT to the server", "rtt", ("rtt_seconds", _SERVER, 1e-3)),
-        ("loss", "lossPct", "%", "loss to the server", "loss", ("loss_ratio", _SERVER, 1e-2)),
-        ("jitter", "jitterMs", "ms", "jitter to the server", "jitter", ("jitter_seconds", _SERVER, 1e-3)),
-        ("setup", "setupS", "s", "call set-up", "setup", ("call_setup_seconds", {}, 1)),
-        ("audio-mos", "audioMos", "", "MOS of the call", "mos", ("mos", _CALL, 1)),
-        ("audio-rtt", "audioRttMs", "ms", "RTT of the call", "rtt", ("rtt_seconds", _CALL, 1e-3)),
-        ("audio-loss", "audioLossPct", "%", "loss of the call", "loss", ("loss_ratio", _CALL, 1e-2)),
-        ("audio-jitter", "audioJitterMs", "ms", "jitter of the call", "jitter", ("jitter_seconds", _CALL, 1e-3)),
-        ("socket-rtt", "socketRttMs", "ms", "RTT of the socket", "socket-rtt", ("rtt_seconds", {"path": "socket"}, 1e-3)),
-        ("billed", "billedS", "s", "billed", None, ("billed_seconds", {}, 1)),
-        ("meter-gap", "meterGapS", "s", "meter against our clock", "meter-gap", ("meter_gap_seconds", {}, 1)),
-        ("certificate", "certificateDays", "days", "certificate", "certificate", ("certificate_days", {}, 1)),
-        ("http", "httpMs", "ms", "health answer", "http", ("http_seconds", {}, 1e-3)),
-    )
-)  # fmt: skip
+FIGURES: Final = (
+    Figure("mos", "mos", "", "MOS to the server", "mos", ("mos", _SERVER, 1)),
+    Figure("rtt", "rttMs", "ms", "RTT to the server", "rtt", ("rtt_seconds", _SERVER, 1e-3)),
+    Figure("loss", "lossPct", "%", "loss to the server", "loss", ("loss_ratio", _SERVER, 1e-2)),
+    Figure("jitter", "jitterMs", "ms", "jitter to the server", "jitter", ("jitter_seconds", _SERVER, 1e-3)),
+    Figure("setup", "setupS", "s", "call set-up", "setup", ("call_setup_seconds", {}, 1)),
+    Figure("audio-mos", "audioMos", "", "MOS of the call", "mos", ("mos", _CALL, 1)),
+    Figure("audio-rtt", "audioRttMs", "ms", "RTT of the call", "rtt", ("rtt_seconds", _CALL, 1e-3)),
+    Figure("audio-loss", "audioLossPct", "%", "loss of the call", "loss", ("loss_ratio", _CALL, 1e-2)),
+    Figure(
+        "audio-jitter", "audioJitterMs", "ms", "jitter of the call", "jitter", ("jitter_seconds", _CALL, 1e-3)
+    ),
+    Figure(
+        "socket-rtt", "socketRttMs", "ms", "RTT of the socket", "socket-rtt", ("rtt_seconds", _SOCKET, 1e-3)
+    ),
+    Figure("billed", "billedS", "s", "billed", None, ("billed_seconds", {}, 1)),
+    Figure(
+        "meter-gap", "meterGapS", "s", "meter against our clock", "meter-gap", ("meter_gap_seconds", {}, 1)
+    ),
+    Figure(
+        "certificate", "certificateDays", "days", "certificate", "certificate", ("certificate_days", {}, 1)
+    ),
+    Figure("http", "httpMs", "ms", "health answer", "http", ("http_seconds", {}, 1e-3)),
+)
 
 FIGURE: Final = {figure.name: figure for figure in FIGURES}
 

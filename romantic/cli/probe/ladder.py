@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any, Protocol
 
 from romantic.cli.probe.causes import explain
 from romantic.cli.probe.figures import Thresholds, judge
@@ -26,6 +27,14 @@ class Step:
     always: bool = False
 
 
+class Progress(Protocol):
+    """Whoever wants to see the steps as they are done."""
+
+    def starting(self, name: str) -> None: ...
+
+    def tell(self, rung: Rung) -> None: ...
+
+
 class Ladder:
     """The steps of one run. Ends within its deadline and the time of its last step."""
 
@@ -36,14 +45,13 @@ class Ladder:
         *,
         seconds: float,
         left_out: Sequence[str] = (),
-        tell: Callable[[Rung], None] = lambda _: None,
-        starting: Callable[[str], None] = lambda _: None,
+        progress: "Progress | None" = None,
     ) -> None:
         self._steps = steps
         self._thresholds = thresholds
         self._seconds = seconds
         self._left_out = left_out
-        self._tell, self._starting = tell, starting
+        self._progress = progress
         self._rungs: dict[str, Rung] = {}
         self._stopped, self._hurried = asyncio.Event(), asyncio.Event()
 
@@ -63,7 +71,8 @@ class Ladder:
         for step in tuple(self._steps):
             rung = self._without(step, deadline) or await self._try(step, deadline)
             self._rungs[step.name] = rung
-            self._tell(rung)
+            if self._progress is not None:
+                self._progress.tell(rung)
         return list(self._rungs.values())
 
     def _without(self, step: Step, deadline: float) -> Rung | None:
@@ -85,15 +94,16 @@ class Ladder:
         return Rung(step.name, Outcome.SKIP, facts=reason, holds=holds) if reason else None
 
     async def _try(self, step: Step, deadline: float) -> Rung:
-        self._starting(step.name)
+        if self._progress is not None:
+            self._progress.starting(step.name)
         limit = step.seconds if step.always else min(step.seconds, deadline - monotonic())
         began = monotonic()
-        task = asyncio.ensure_future(step.run())
+        task: asyncio.Future[Found] = asyncio.ensure_future(step.run())
         word = self._hurried if step.always else self._stopped
         await self._first(task, limit, word)
         ms = round(1000 * (monotonic() - began), 1)
         if task.done():
-            return self._rung(step, ms, task.exception() or task.result())
+            return self._rung(step, ms, _end_of(task))
         task.cancel()
         await asyncio.wait({task}, timeout=LETTING_GO_SECONDS)
         if word.is_set():
@@ -103,8 +113,9 @@ class Ladder:
     async def _first(self, task: "asyncio.Future[Found]", limit: float, word: asyncio.Event) -> None:
         """Wait for the step, its time, or word to stop."""
         told = asyncio.ensure_future(word.wait())
+        either: set[asyncio.Future[Any]] = {task, told}
         try:
-            await asyncio.wait({task, told}, timeout=max(0.0, limit), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=max(0.0, limit), return_when=asyncio.FIRST_COMPLETED)
         finally:
             told.cancel()
 
@@ -136,3 +147,9 @@ class Ladder:
             " ".join(dict.fromkeys(filter(None, advice))),
             found.figures,
         )
+
+
+def _end_of(task: "asyncio.Future[Found]") -> Found | BaseException:
+    if task.cancelled():
+        return ConnectionError("what it waited for was taken away")
+    return task.exception() or task.result()

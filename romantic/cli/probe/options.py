@@ -13,14 +13,15 @@ from romantic.cli.probe.target import Target
 KEYS_VARIABLE, TOKEN_VARIABLE = "ROMANTIC_PROBE_KEYS", "ROMANTIC_PROBE_TOKEN"
 #: The last step is never left out. `course.py` has them all; this module must load without its libraries.
 SKIPPABLE = (
-    "dns", "tcp", "tls", "health", "auth", "socket", "socket-rtt", "ice-servers", "stun", "turn", "ice", "dtls",
-    "data", "resume", "call", "audio", "video", "hang-up", "meter", "ledger",
+    "dns", "tcp", "tls", "health", "auth", "socket", "socket-rtt", "ice-servers", "stun", "turn", "ice",
+    "dtls", "data", "resume", "call", "audio", "video", "hang-up", "meter", "ledger",
 )  # fmt: skip
 MOST_RUNS = 10_000
 
 ABOUT = """\
-Climb the ladder to a running server, from its name to a whole paid call, and say at each step what holds, what
-does not, why, and what to do about it. Two probe accounts call each other and nobody else; their coins come back."""
+Climb the ladder to a running server, from its name to a whole paid call, and say at each step what
+holds, what does not, why, and what to do about it. Two probe accounts call each other and nobody
+else; their coins come back."""
 
 EPILOG = """\
 exit codes: 0 all well, 1 a warning, 2 critical, 3 unknown (wrong arguments, a fault of this machine, stopped)
@@ -56,6 +57,7 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         "probe",
         help=summary,
+        usage="run.py probe URL [options]",
         description=ABOUT,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,15 +69,23 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     who.add_argument("--phone", default="", help="a person's number, with --otp: all but the call")
     who.add_argument("--otp", default="", help="the one-time code of --phone")
     what = parser.add_argument_group("what is tried")
-    what.add_argument("--talk", type=_seconds(1, 600), default=12.0, metavar="S", help="length of the call (12)")
+    what.add_argument(
+        "--talk", type=_seconds(1, 600), default=12.0, metavar="S", help="length of the call (12)"
+    )
     what.add_argument("--video", action="store_true", help="a video call instead of an audio one")
     what.add_argument("--skip", type=_steps, default=(), metavar="A,B", help="steps to leave out")
     what.add_argument("--ca", type=Path, metavar="FILE", help="trust this authority, too")
-    what.add_argument("--timeout", type=_seconds(1, 3600), default=60.0, metavar="S", help="for a whole run (60)")
+    what.add_argument(
+        "--timeout", type=_seconds(1, 3600), default=60.0, metavar="S", help="for a whole run (60)"
+    )
     _add_thresholds(parser.add_argument_group("from where it is a warning, from where critical"))
     many = parser.add_argument_group("more than once")
-    many.add_argument("--repeat", type=_count, default=1, metavar="N", help="runs, with percentiles at the end")
-    many.add_argument("--interval", type=_seconds(0, 86_400), default=60.0, metavar="S", help="from start to start (60)")
+    many.add_argument(
+        "--repeat", type=_count, default=1, metavar="N", help="runs, with percentiles at the end"
+    )
+    many.add_argument(
+        "--interval", type=_seconds(0, 86_400), default=60.0, metavar="S", help="from start to start (60)"
+    )
     told = parser.add_argument_group("how it is told")
     told.add_argument("--format", choices=("table", "nagios", "json"), default="table", help="on stdout")
     for name, about in (

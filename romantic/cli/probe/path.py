@@ -1,4 +1,4 @@
-"""The way to the server's own peer over UDP: reached by ICE, secured by DTLS, measured by numbered packets."""
+"""The way to the server's own peer over UDP: reached by ICE, secured by DTLS, measured by a train."""
 
 import asyncio
 from contextlib import suppress

@@ -84,7 +84,7 @@ class People:
         except Refused as refusal:
             raise Trouble(
                 f"the server does not resume: {refusal}",
-                "Phones read their state again over REST after each tunnel; a newer server replays what they missed.",
+                "Until it does, phones must read their state again over REST after each tunnel.",
                 outcome=Outcome.WARN,
             ) from None
         if not answer["recovered"]:
@@ -94,7 +94,7 @@ class People:
         return await self._compare(happened, int(answer["replayed"]), position)
 
     async def _happen(self) -> list[str]:
-        """A call that is declined, while the caller is away: every coin returns, and the caller hears of it."""
+        """While the caller is away they call and are declined: every coin returns, and they should hear."""
         if len(self.phones) < 2:
             return []
         body = {"receiverId": self.receiver.user_id, "callType": "audio"}
@@ -109,9 +109,13 @@ class People:
         numbers = [frame["seq"] for frame in frames]
         missing = [name for name in happened if names.count(name) < happened.count(name)]
         if missing or len(names) < replayed:
-            raise Trouble(f"missed: {', '.join(dict.fromkeys(missing)) or 'what was announced'}", "Events were lost.")
+            raise Trouble(
+                f"missed: {', '.join(dict.fromkeys(missing)) or 'what was announced'}", "Events were lost."
+            )
         if numbers != sorted(set(numbers)) or (numbers and numbers[0] <= position):
-            raise Trouble(f"replayed out of order: {numbers} after {position}", "Phones would act on old news.")
+            raise Trouble(
+                f"replayed out of order: {numbers} after {position}", "Phones would act on old news."
+            )
         return Found(f"lost and back, {replayed} events replayed in order")
 
     async def leave(self) -> None:

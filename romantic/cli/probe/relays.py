@@ -1,4 +1,4 @@
-"""What the server hands out for calls between networks: STUN servers that answer, relays that really allocate."""
+"""What the server hands out for calls between networks: STUN that answers, relays that really allocate."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,15 +15,19 @@ from romantic.cli.probe.people import People
 STUN_SECONDS, TURN_SECONDS = 2.0, 4.0
 MOST = 8  # servers of a kind that are looked at
 
+_CREDENTIALS = (
+    "it does not take our credentials",
+    "WEBRTC_TURN_SECRET must be coturn's static-auth-secret, and the clocks must agree.",
+)
 #: What a relay answers (RFC 8656), in words.
 TURN_FAULTS = {
-    401: ("it does not take our credentials", "WEBRTC_TURN_SECRET must be coturn's static-auth-secret; do the clocks agree?"),
+    401: _CREDENTIALS,
     403: ("it forbids us", "Look at the relay's allowed and denied addresses."),
     437: ("it knows another allocation of this port", "Try again in a minute."),
-    441: ("it does not take our credentials", "WEBRTC_TURN_SECRET must be coturn's static-auth-secret; do the clocks agree?"),
-    486: ("this user has as many allocations as it may", "Raise coturn's user-quota, or look who holds them."),
+    441: _CREDENTIALS,
+    486: ("this user has as many allocations as it may", "Raise coturn's user-quota; who holds them?"),
     508: ("it has no ports left", "Widen coturn's min-port and max-port, or add a relay."),
-}  # fmt: skip
+}
 
 
 class Relays:
@@ -64,7 +68,11 @@ class Relays:
         if not good:
             raise Trouble(f"no answer from {_listed(silent)}", advice, outcome=Outcome.WARN)
         facts = f"{len(good)} of {len(urls)} answer, the first within {good[0][1].split()[1]} ms"
-        return Found(facts, cause=f"no answer from {_listed(silent)}" if silent else "", advice=advice if silent else "")
+        return Found(
+            facts,
+            cause=f"no answer from {_listed(silent)}" if silent else "",
+            advice=advice if silent else "",
+        )
 
     async def allocate(self) -> Found:
         """turn: each gives us a relay address of our own, with the credentials phones get."""
@@ -72,7 +80,11 @@ class Relays:
             raise LeftOut("no TURN server is configured (WEBRTC_TURN_SERVERS)", harmless=True)
         pairs = self._turn[:MOST]
         ends = await asyncio.gather(*(_allocate(url, server) for url, server in pairs))
-        failed = [(url, trouble) for (url, _), trouble in zip(pairs, ends, strict=True) if isinstance(trouble, Trouble)]
+        failed = [
+            (url, trouble)
+            for (url, _), trouble in zip(pairs, ends, strict=True)
+            if isinstance(trouble, Trouble)
+        ]
         good = [end for end in ends if not isinstance(end, Trouble)]
         cause = "; ".join(f"{url}: {trouble.cause}" for url, trouble in failed)
         advice = " ".join(dict.fromkeys(trouble.advice for _, trouble in failed))
@@ -83,7 +95,7 @@ class Relays:
 
 
 async def _bind(url: str) -> str:
-    """"stun:address:port milliseconds" of a server that answered; raises OSError, TimeoutError."""
+    """ "stun:address:port milliseconds" of a server that answered; raises OSError, TimeoutError."""
     server = parse_stun_turn_uri(url)
     address = (await addresses_of(server["host"]))[0]
     loop = asyncio.get_running_loop()
@@ -108,15 +120,16 @@ class _Client(asyncio.DatagramProtocol):
         request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
         self._transaction = stun.Transaction(request, ("", 0), self)
         answer = asyncio.ensure_future(self._transaction.run())
+        either: set[asyncio.Future[Any]] = {answer, self._lost}
         try:
-            await asyncio.wait({answer, self._lost}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if self._lost.done():
                 self._lost.result()
             answer.result()
         finally:
             answer.cancel()
 
-    def send_stun(self, message: stun.Message, addr: tuple[str, int]) -> None:
+    def send_stun(self, message: stun.Message, _: tuple[str, int]) -> None:
         self._transport.sendto(bytes(message))
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:

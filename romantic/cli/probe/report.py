@@ -104,7 +104,11 @@ class Report:
                 one.name: {"warn": one.warn, "critical": one.critical, "unit": one.unit, "low": one.low}
                 for one in self.thresholds.values()
             },
-            "versions": {"romantic": __version__, "python": platform.python_version(), "aiortc": aiortc.__version__},
+            "versions": {
+                "romantic": __version__,
+                "python": platform.python_version(),
+                "aiortc": aiortc.__version__,
+            },
         }
 
 

@@ -133,12 +133,16 @@ class Talk:
         same = ("duration", "coinsSpent", "coinsEarned", "refunded", "endReason")
         wrong = [name for name in same if told[name] != self.call.over[name]]
         if wrong:
-            raise Trouble(f"the two were told different numbers: {', '.join(wrong)}", "This is a bug of the server.")
+            raise Trouble(
+                f"the two were told different numbers: {', '.join(wrong)}", "This is a bug of the server."
+            )
         for phone in self._people.phones:
             await phone.hang_up()
         reason = self.call.over["endReason"]
         if reason != "user_hangup":
-            raise Trouble(f"the call was over before: {reason}", "Look for its call.summary in the server's log.")
+            raise Trouble(
+                f"the call was over before: {reason}", "Look for its call.summary in the server's log."
+            )
         return Found(f"{self.call.over['duration']} s billed, {self.call.over['coinsSpent']} coins")
 
     async def compare_clocks(self) -> Found:
@@ -209,5 +213,7 @@ def _figures(measured: list[Measured]) -> dict[str, float]:
         "audio-jitter": [one.jitter_ms for one in measured],
         "audio-loss": [one.loss_pct for one in measured],
     }
-    worst = {name: max(known) for name, values in found.items() if (known := [v for v in values if v is not None])}
+    worst = {
+        name: max(known) for name, values in found.items() if (known := [v for v in values if v is not None])
+    }
     return worst | ({"audio-mos": min(scores)} if scores else {})

@@ -24,4 +24,6 @@ class Target:
             raise ValueError(f"{text!r} is no address: https://api.example.com")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("an address without user, password, query and fragment")
-        return cls(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme], parts.geturl().rstrip("/"))
+        return cls(
+            parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme], parts.geturl().rstrip("/")
+        )

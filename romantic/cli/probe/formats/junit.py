@@ -1,24 +1,24 @@
 """JUnit XML, as build servers read it: a suite for each run, a test case for each step."""
 
 from pathlib import Path
-from xml.etree import ElementTree as xml
+from xml.etree import ElementTree as ET
 
 from romantic.cli.probe.outcome import Outcome, Rung
 from romantic.cli.probe.report import VERDICTS, Report, Run
 
 
 def write(report: Report, path: Path) -> None:
-    root = xml.Element("testsuites", name="romantic.probe")
+    root = ET.Element("testsuites", name="romantic.probe")
     for number, run in enumerate(report.runs, 1):
         root.append(_suite(run, name=f"{report.target} #{number}"))
-    tree = xml.ElementTree(root)
-    xml.indent(tree)
+    tree = ET.ElementTree(root)
+    ET.indent(tree)
     tree.write(path, encoding="utf-8", xml_declaration=True)
 
 
-def _suite(run: Run, *, name: str) -> xml.Element:
+def _suite(run: Run, *, name: str) -> ET.Element:
     outcomes = [rung.outcome for rung in run.rungs]
-    suite = xml.Element(
+    suite = ET.Element(
         "testsuite",
         name=name,
         tests=str(len(outcomes)),
@@ -28,23 +28,25 @@ def _suite(run: Run, *, name: str) -> xml.Element:
         time=f"{run.seconds:.3f}",
         timestamp=run.started_at.strftime("%Y-%m-%dT%H:%M:%S"),
     )
-    properties = xml.SubElement(suite, "properties")
+    properties = ET.SubElement(suite, "properties")
     for key, value in (("verdict", VERDICTS[run.status]), *run.figures.items()):
-        xml.SubElement(properties, "property", name=key, value=f"{value}")
+        ET.SubElement(properties, "property", name=key, value=f"{value}")
     suite.extend(_case(rung) for rung in run.rungs)
     return suite
 
 
-def _case(rung: Rung) -> xml.Element:
+def _case(rung: Rung) -> ET.Element:
     """A warning passes, and says so in its output: JUnit knows none."""
-    case = xml.Element("testcase", classname="romantic.probe", name=rung.name, time=f"{(rung.ms or 0) / 1000:.3f}")
+    case = ET.Element(
+        "testcase", classname="romantic.probe", name=rung.name, time=f"{(rung.ms or 0) / 1000:.3f}"
+    )
     if rung.outcome is Outcome.FAIL:
-        xml.SubElement(case, "failure", message=_clean(rung.cause)).text = _clean(rung.advice)
+        ET.SubElement(case, "failure", message=_clean(rung.cause)).text = _clean(rung.advice)
     elif rung.outcome is Outcome.SKIP:
-        xml.SubElement(case, "skipped", message=_clean(rung.facts))
+        ET.SubElement(case, "skipped", message=_clean(rung.facts))
     text = "\n".join(filter(None, (rung.facts, rung.cause and f"{rung.outcome}: {rung.cause}", rung.advice)))
     if text and rung.outcome is not Outcome.SKIP:
-        xml.SubElement(case, "system-out").text = _clean(text)
+        ET.SubElement(case, "system-out").text = _clean(text)
     return case
 
 

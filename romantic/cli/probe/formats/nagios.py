@@ -37,4 +37,3 @@ def _performance(figure: Figure, value: float, threshold: Threshold | None) -> s
     end = ":" if threshold and threshold.low else ""
     limits = f"{threshold.warn:g}{end};{threshold.critical:g}{end}" if threshold else ";"
     return f"{figure.name}={value:.5g}{unit};{limits};{RANGES[figure.unit]}"
-

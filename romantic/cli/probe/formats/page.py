@@ -13,12 +13,13 @@ from romantic.cli.probe.report import Report, Run, aggregate
 
 COLOURS = {Outcome.OK: "#009E73", Outcome.WARN: "#E69F00", Outcome.FAIL: "#D55E00", Outcome.SKIP: "#888888"}
 BIG = 5
-#: What is plotted over the seconds of the call: key of the series, title, unit, foot of the axis.
+#: What is plotted over the seconds of the call: key of the series, title, unit, least axis.
+ORDINARY, SCORE = (0.0, 1.0), (1.0, 5.0)
 OVER_THE_CALL = (
-    ("rttMs", "Round trip", "ms", 0.0),
-    ("jitterMs", "Jitter", "ms", 0.0),
-    ("lossPct", "Loss", "%", 0.0),
-    ("mos", "Estimated MOS", "", 1.0),
+    ("rttMs", "Round trip", "ms", ORDINARY),
+    ("jitterMs", "Jitter", "ms", ORDINARY),
+    ("lossPct", "Loss", "%", ORDINARY),
+    ("mos", "Estimated MOS", "", SCORE),
 )
 OVER_THE_RUNS = ("mos", "rtt", "loss", "jitter", "setup", "socket-rtt", "meter-gap")
 
@@ -31,8 +32,11 @@ h1 { font-size: 1.4rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2rem 0 .5re
 .big li { border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .9rem; min-width: 8rem; }
 .big b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .6rem .3rem 0; vertical-align: top; }
-tr { border-bottom: 1px solid var(--line); } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .6rem .3rem 0; vertical-align: top; }
+tr { border-bottom: 1px solid var(--line); }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
+td:first-child { white-space: nowrap; }
 td i { display: block; opacity: .8; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
@@ -55,7 +59,8 @@ def _page(report: Report) -> str:
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>Probe of {escape(report.target)}: {report.verdict}</title><style>{STYLE}</style></head><body>",
+        f"<title>Probe of {escape(report.target)}: {report.verdict}</title>",
+        f"<style>{STYLE}</style></head><body>",
         f"<h1>Probe of {escape(report.target)}</h1>",
         f'<p><span class="verdict" style="background:{colour}">{report.verdict.upper()}</span> ',
         f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC, {run.seconds:.1f} s, {many}.</p>",
@@ -93,12 +98,14 @@ def _steps(rungs: Sequence[Rung]) -> str:
 def _plots(run: Run) -> str:
     tried = [(rung.name, rung.ms, COLOURS[rung.outcome]) for rung in run.rungs if rung.ms is not None]
     drawn = [bars("How long each step took", "ms", tried)]
-    for key, title, unit, least in OVER_THE_CALL:
+    for key, title, unit, between in OVER_THE_CALL:
         sides = [
             Line(side, [(point["t"], point[key]) for point in run.series if point["side"] == side])
             for side in ("caller", "receiver")
         ]
-        drawn.append(lines(title, unit, "s of the call", [one for one in sides if one.points], least=least))
+        drawn.append(
+            lines(title, unit, "s of the call", [one for one in sides if one.points], between=between)
+        )
     return f'<h2>Plots</h2><div class="plots">{"".join(drawn)}</div>{_numbers(run)}'
 
 
@@ -120,8 +127,8 @@ def _runs(report: Report) -> str:
     for name in OVER_THE_RUNS:
         figure = FIGURE[name]
         points = [(float(number), run.figures.get(name)) for number, run in enumerate(report.runs, 1)]
-        least = 1.0 if name == "mos" else 0.0
-        drawn.append(lines(figure.text, figure.unit, "runs", [Line("each run", points)], least=least))
+        between = SCORE if name == "mos" else ORDINARY
+        drawn.append(lines(figure.text, figure.unit, "runs", [Line("each run", points)], between=between))
     rows = [
         [row["name"], *(str(row[outcome.value]) for outcome in Outcome), *map(_number, _times(row))]
         for row in aggregate(report.runs)
@@ -147,4 +154,5 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, numeric: set[
         return "".join(f"<{tag}{kind}>{cell}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
 
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{cells("th", heads)}</tr></thead><tbody>{body}</tbody></table></div>'
+    head = f"<thead><tr>{cells('th', heads)}</tr></thead>"
+    return f'<div class="scroll"><table>{head}<tbody>{body}</tbody></table></div>'

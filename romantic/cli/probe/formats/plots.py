@@ -23,14 +23,21 @@ class Line:
     points: Sequence[tuple[float, float | None]]
 
 
-def lines(title: str, unit: str, across: str, drawn: Sequence[Line], *, least: float = 0.0) -> str:
-    """A plot of lines over `across`, such as seconds; an empty text where there is nothing to draw."""
+def lines(
+    title: str, unit: str, across: str, drawn: Sequence[Line], *, between: tuple[float, float] = (0.0, 1.0)
+) -> str:
+    """A plot of lines over `across`, such as seconds; an empty text where there is nothing to draw.
+
+    The axis covers `between`, and more where the values do.
+    """
     values = [y for line in drawn for _, y in line.points if y is not None]
     if not values:
         return ""
     places = [x for line in drawn for x, _ in line.points]
-    top = _nice(max(max(values) - least, 1e-9)) + least
-    last = max(max(places), min(places) + 1e-9)
+    least, top = between
+    if max(values) > top:
+        top = least + _nice(max(values) - least)
+    last = max(*places, min(places) + 1e-9)
 
     def at(point: Point) -> Point:
         share = (point[0] - min(places)) / (last - min(places))
@@ -76,7 +83,7 @@ def _drawn(line: Line, colour: str, number: int, at: Callable[[Point], Point]) -
         path = " ".join(f"{x},{y}" for x, y in piece)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{x}" cy="{y}" r="2.2" fill="{colour}"/>' for x, y in piece]
-    x = WIDTH - RIGHT - 110 * (number + 1)
+    x = WIDTH - RIGHT - 200 + 100 * number
     parts.append(f'<rect x="{x}" y="9" width="10" height="10" fill="{colour}"/>')
     parts.append(f'<text x="{x + 15}" y="18">{escape(line.name)}</text>')
     return "".join(parts)

@@ -70,7 +70,9 @@ def one_line(number: int, run: Run) -> str:
 
 def show_aggregate(report: Report, console: Console) -> None:
     """How often each step came to what, and how long it took."""
-    table = Table("step", "ok", "warn", "fail", "skip", "p50 ms", "p95 ms", "max ms", box=None, pad_edge=False)
+    table = Table(
+        "step", "ok", "warn", "fail", "skip", "p50 ms", "p95 ms", "max ms", box=None, pad_edge=False
+    )
     for row in aggregate(report.runs):
         counts = [str(row[outcome.value]) for outcome in Outcome]
         times = ["" if row[key] is None else f"{row[key]:.0f}" for key in ("p50Ms", "p95Ms", "maxMs")]

@@ -25,7 +25,12 @@ def write(report: Report, path: Path) -> None:
     """The newest run, with medians over all of them for the figures."""
     registry = CollectorRegistry()
     run = report.runs[-1]
-    _plain(registry, "success", "1 if no step of the newest run failed.", run.status in (Status.OK, Status.WARNING))
+    _plain(
+        registry,
+        "success",
+        "1 if no step of the newest run failed.",
+        run.status in (Status.OK, Status.WARNING),
+    )
     _plain(registry, "exit_code", "As of the command: 0 ok, 1 warning, 2 critical, 3 unknown.", run.status)
     _plain(registry, "last_run_timestamp_seconds", "When the newest run began.", run.started_at.timestamp())
     _plain(registry, "duration_seconds", "How long the newest run took.", run.seconds)
@@ -55,4 +60,3 @@ def _plain(registry: CollectorRegistry, name: str, text: str, value: float) -> N
 
 def _labelled(registry: CollectorRegistry, name: str, text: str, *labels: str) -> Gauge:
     return Gauge(f"romantic_probe_{name}", text, labels, registry=registry)
-
