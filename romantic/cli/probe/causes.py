@@ -1,16 +1,18 @@
 """From what went wrong in code to a cause and an advice in words."""
 
+import errno
 import json
 import ssl
 
-from aiohttp import ClientError, ContentTypeError, WSServerHandshakeError
+from aiohttp import ClientError, ContentTypeError, ServerDisconnectedError, WSServerHandshakeError
 
 from romantic.cli.phone import Refused
 from romantic.cli.probe.outcome import Trouble
 
 #: What OpenSSL calls the faults of a certificate (x509_vfy.h).
-EXPIRED, WRONG_NAME = 10, 62
+EXPIRED, WRONG_NAMES = 10, (62, 64)
 STRANGERS = (18, 19, 20, 21)
+LOST = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 
 ADVICE = {
     "UNAUTHORIZED": "Make a new key: run.py admin probe-account rotate NAME.",
@@ -64,7 +66,7 @@ def _of_network(error: OSError | ClientError) -> Trouble:
         return Trouble(
             "connection refused: nothing listens there", "Is the server running, and on this port?"
         )
-    if isinstance(inner, ConnectionError) or "closed" in str(error).lower():
+    if isinstance(inner, ConnectionError | ServerDisconnectedError) or getattr(inner, "errno", None) in LOST:
         return Trouble(f"the connection was lost: {error}", "Did the server or a proxy restart just now?")
     return Trouble(f"{error or type(error).__name__}", "Is there a way to this network from here?")
 
@@ -73,7 +75,7 @@ def _of_tls(error: ssl.SSLError) -> Trouble:
     code = getattr(error, "verify_code", None)
     if code == EXPIRED:
         return Trouble("the certificate has expired", "Renew it now: no phone connects until then.")
-    if code == WRONG_NAME:
+    if code in WRONG_NAMES:
         return Trouble(
             "the certificate is for another name", "Probe by the name it was made for, or make another."
         )

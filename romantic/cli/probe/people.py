@@ -50,8 +50,20 @@ class People:
         self.phones = phones
         if len({phone.user_id for phone in phones}) < len(phones):
             raise Trouble("both keys are of the same account", "Give the keys of two probe accounts.")
+        left = "; the call of a run that was killed is ended" if await self.end_what_is_left() else ""
         names = " and ".join(phone.name for phone in phones)
-        return Found(f"{names} signed in" + ("" if len(phones) == 2 else ", nobody to call"))
+        return Found(f"{names} signed in{left}" if len(phones) == 2 else f"{names} signed in, nobody to call")
+
+    async def end_what_is_left(self) -> bool:
+        """Whether the two robots were in a call; it is over now, and with it their coins are back."""
+        if len(self.phones) < 2:
+            return False  # a person's call is not ours to end
+        for phone in self.phones:
+            call = (await phone.get("/api/calls/active"))["call"]
+            if call is not None:
+                await phone.post(f"/api/calls/{call['id']}/end", {})
+                return True
+        return False
 
     async def connect(self) -> Found:
         """socket: every phone has one."""
@@ -75,8 +87,10 @@ class People:
         """resume: lose the caller's socket, let something happen, come back, and have missed nothing."""
         phone, position = self.caller, self.caller.line.seq
         await phone.line.drop()
-        happened = await self._happen()
-        greeting = await phone.connect()
+        try:
+            happened = await self._happen()
+        finally:  # the steps that follow want a socket
+            greeting = await phone.connect()
         before = {"session_id": self._ready["sessionId"], "epoch": self._ready["epoch"]}
         self._ready = greeting
         try:

@@ -47,7 +47,6 @@ class Talk:
         """call: ring, accept, join, monitors, offer, answer and candidates, until the meter starts."""
         if len(self._people.phones) < 2:
             raise LeftOut("a call takes two probe accounts", advice=NOBODY)
-        left = await self._end_what_was_left()
         self.call.balances = [await phone.balance() for phone in self._people.phones]
         accepted_at = await self._ring()
         doubt = await self._open_monitors()
@@ -56,17 +55,8 @@ class Talk:
         self.call.connected_at = frames[0]["heard_at"]
         self.call.evidence = frames[0]["data"]["evidence"]
         setup = self.call.connected_at - accepted_at
-        facts = f"connected {setup:.2f} s after the accept, evidence {self.call.evidence}{left}"
+        facts = f"connected {setup:.2f} s after the accept, evidence {self.call.evidence}"
         return Found(facts, {"setup": setup}, cause=doubt, advice=MONITOR_ADVICE if doubt else "")
-
-    async def _end_what_was_left(self) -> str:
-        """A run that was killed may have left its call; its coins come back with its end."""
-        for phone in self._people.phones:
-            call = (await phone.get("/api/calls/active"))["call"]
-            if call is not None:
-                await phone.post(f"/api/calls/{call['id']}/end", {})
-                return "; a call of an earlier run was ended first"
-        return ""
 
     async def _ring(self) -> float:
         """Initiate, ring, accept, join; the instant of the accept."""
@@ -155,7 +145,7 @@ class Talk:
 
     async def settle(self) -> Found:
         """cleanup: no call is left, and both have the coins they had."""
-        left = await self._end_what_was_left() if len(self._people.phones) == 2 else ""
+        left = "; the call was ended here" if await self._people.end_what_is_left() else ""
         if not self.call.balances:
             return Found("nothing to put in order" + left)
         balances = [await phone.balance() for phone in self._people.phones]
