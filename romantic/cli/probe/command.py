@@ -93,7 +93,7 @@ class Probe:
         """The first signal ends the run and puts things in order, the second only ends it."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
-            with suppress(NotImplementedError):  # not made for Windows
+            with suppress(NotImplementedError, RuntimeError):  # on Windows, and in a thread
                 loop.add_signal_handler(number, self._stop)
                 heard.callback(loop.remove_signal_handler, number)
 

@@ -107,7 +107,12 @@ FIGURES: Final = (
         "meter-gap", "meterGapS", "s", "meter against our clock", "meter-gap", ("meter_gap_seconds", {}, 1)
     ),
     Figure(
-        "certificate", "certificateDays", "days", "certificate", "certificate", ("certificate_days", {}, 1)
+        "certificate",
+        "certificateDays",
+        "days",
+        "certificate",
+        "certificate",
+        ("certificate_life_seconds", {}, 86_400),
     ),
     Figure("http", "httpMs", "ms", "health answer", "http", ("http_seconds", {}, 1e-3)),
 )

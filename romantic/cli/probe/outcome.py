@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+MOST_TEXT = 1000
+
 
 class Outcome(StrEnum):
     """Of one step."""
@@ -57,7 +59,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One step as it is reported. `ms` is None for a step that was not tried."""
+    """One step as it is reported. `ms` is None for a step that was not tried.
+
+    Its texts may hold what a server has said: they are made harmless to a terminal and to every format.
+    """
 
     name: str
     outcome: Outcome
@@ -67,6 +72,15 @@ class Rung:
     advice: str = ""
     figures: Mapping[str, float] = field(default_factory=dict)
     holds: bool = True  # whether steps that need this one are tried
+
+    def __post_init__(self) -> None:
+        for name in ("facts", "cause", "advice"):
+            object.__setattr__(self, name, _plain(getattr(self, name)))
+
+
+def _plain(text: str) -> str:
+    """One line without control characters, and not without end."""
+    return "".join(filter(str.isprintable, " ".join(text.split())))[:MOST_TEXT]
 
 
 def status_of(outcomes: "set[Outcome]") -> Status:

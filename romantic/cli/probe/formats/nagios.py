@@ -11,7 +11,7 @@ MOST_TEXT = 600
 
 def line(report: Report) -> str:
     """`ROMANTIC WARNING - data: loss … | rtt=51ms;300;600;0;` after the plugins' guidelines."""
-    text = _text(report).replace("|", "/").replace("\n", " ")[:MOST_TEXT]
+    text = _text(report).replace("|", "/")[:MOST_TEXT]
     figures = " ".join(
         _performance(FIGURE[name], value, report.thresholds.get(FIGURE[name].threshold or ""))
         for name, value in report.figures.items()

@@ -16,7 +16,7 @@ TEXTS = {
     "call_setup_seconds": "From the accept of the test call until its meter started.",
     "billed_seconds": "Seconds of the test call the server billed.",
     "meter_gap_seconds": "The server's meter against the probe's own clock.",
-    "certificate_days": "Days until the certificate expires.",
+    "certificate_life_seconds": "How long the certificate is still good.",
     "http_seconds": "Time to the answer of /health/ready.",
 }
 
