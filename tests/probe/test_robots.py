@@ -1,9 +1,11 @@
 """Accounts that test the service: what they may, whom they meet, and that they count nowhere."""
 
 import pytest
+import redis
 
 from romantic.app import EVENTS
 from romantic.db import DATABASE, load_queries
+from romantic.http.limits import CALLS, Limit
 from tests.robots import make_robot
 
 ROBOTS_MAY = {
@@ -128,6 +130,30 @@ async def test_people_and_robots_never_meet(client, make_person, sql, method, pa
     for table in ("user_interactions", "reports", "messages", "calls", "profile_views"):
         assert sql(f"SELECT count(*) FROM {table}") == [(0,)]
     assert await robot.balance() == 1000
+
+
+async def test_a_robot_calls_as_often_as_monitoring_does_within_one_budget(make_client, valkey, monkeypatch):
+    with redis.Redis.from_url(valkey) as store:
+        store.flushall()
+    monkeypatch.setattr("romantic.http.limits.ROBOT", Limit("robot", 40, 60))
+    client = await make_client(rate_limits="on")
+    east, west = await make_robot(client), await make_robot(client)
+
+    async def call():
+        rung = await east.post("/api/calls/initiate", {"receiverId": str(west.id), "callType": "audio"})
+        if rung.status == 200:
+            call_id = (await rung.json())["data"]["callId"]
+            await west.post(f"/api/calls/{call_id}/reject", {})
+        return rung
+
+    statuses = [(await call()).status for _ in range(CALLS.hits + 5)]
+    reads = [(await east.get("/api/coins/balance")).status for _ in range(40)]
+    refused = await call()
+
+    assert statuses == [200] * (CALLS.hits + 5)
+    assert reads[:25].count(200) == 25
+    assert reads[-1] == 429
+    assert (refused.status, refused.headers["RateLimit-Policy"]) == (429, '"robot";q=40;w=60')
 
 
 async def test_a_robot_with_a_socket_is_seen_by_nobody(client, make_person, connect):
