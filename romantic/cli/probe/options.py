@@ -17,6 +17,12 @@ SKIPPABLE = (
     "dtls", "data", "resume", "call", "audio", "video", "hang-up", "meter", "ledger",
 )  # fmt: skip
 MOST_RUNS = 10_000
+FILES = {
+    "json": "config/api/probe.schema.json describes it",
+    "junit": "for build servers",
+    "prom": "for node_exporter's textfile collector",
+    "html": "with plots, in one file without scripts",
+}
 
 ABOUT = """\
 Climb the ladder to a running server, from its name to a whole paid call, and say at each step what
@@ -63,22 +69,33 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("url", help="where the API lives; https unless it says http://")
-    who = parser.add_argument_group("who probes (nobody: the steps without an account)")
-    who.add_argument("--keys", type=Path, metavar="FILE", help=f"of probe accounts, or {KEYS_VARIABLE}")
-    who.add_argument("--token", help=f"a person's access token, or {TOKEN_VARIABLE}: all but the call")
-    who.add_argument("--phone", default="", help="a person's number, with --otp: all but the call")
-    who.add_argument("--otp", default="", help="the one-time code of --phone")
-    what = parser.add_argument_group("what is tried")
-    what.add_argument(
+    _add_identity(parser.add_argument_group("who probes (nobody: the steps without an account)"))
+    _add_attempt(parser.add_argument_group("what is tried"))
+    _add_thresholds(parser.add_argument_group("from where it is a warning, from where critical"))
+    _add_report(parser)
+    return parser
+
+
+def _add_identity(group: Any) -> None:
+    group.add_argument("--keys", type=Path, metavar="FILE", help=f"of probe accounts, or {KEYS_VARIABLE}")
+    group.add_argument("--token", help=f"a person's access token, or {TOKEN_VARIABLE}: all but the call")
+    group.add_argument("--phone", default="", help="a person's number, with --otp: all but the call")
+    group.add_argument("--otp", default="", help="the one-time code of --phone")
+
+
+def _add_attempt(group: Any) -> None:
+    group.add_argument(
         "--talk", type=_seconds(1, 600), default=12.0, metavar="S", help="length of the call (12)"
     )
-    what.add_argument("--video", action="store_true", help="a video call instead of an audio one")
-    what.add_argument("--skip", type=_steps, default=(), metavar="A,B", help="steps to leave out")
-    what.add_argument("--ca", type=Path, metavar="FILE", help="trust this authority, too")
-    what.add_argument(
+    group.add_argument("--video", action="store_true", help="a video call instead of an audio one")
+    group.add_argument("--skip", type=_steps, default=(), metavar="A,B", help="steps to leave out")
+    group.add_argument("--ca", type=Path, metavar="FILE", help="trust this authority, too")
+    group.add_argument(
         "--timeout", type=_seconds(1, 3600), default=60.0, metavar="S", help="for a whole run (60)"
     )
-    _add_thresholds(parser.add_argument_group("from where it is a warning, from where critical"))
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
     many = parser.add_argument_group("more than once")
     many.add_argument(
         "--repeat", type=_count, default=1, metavar="N", help="runs, with percentiles at the end"
@@ -88,14 +105,8 @@ def add_to(commands: Any) -> argparse.ArgumentParser:
     )
     told = parser.add_argument_group("how it is told")
     told.add_argument("--format", choices=("table", "nagios", "json"), default="table", help="on stdout")
-    for name, about in (
-        ("json", "config/api/probe.schema.json describes it"),
-        ("junit", "for build servers"),
-        ("prom", "for node_exporter's textfile collector"),
-        ("html", "with plots, in one file without scripts"),
-    ):
+    for name, about in FILES.items():
         told.add_argument(f"--{name}", type=Path, metavar="FILE", help=about)
-    return parser
 
 
 def _add_thresholds(group: Any) -> None:
@@ -110,15 +121,10 @@ def _add_thresholds(group: Any) -> None:
 
 def read(arguments: argparse.Namespace) -> Options:
     """Raises ValueError with a sentence, OSError for a file that cannot be read."""
-    keys = _keys(arguments)
-    token = arguments.token or ("" if keys or arguments.phone else os.environ.get(TOKEN_VARIABLE, ""))
-    if sum(map(bool, (keys, token, arguments.phone))) > 1:
-        raise ValueError("one of --keys, --token and --phone")
-    if bool(arguments.phone) != bool(arguments.otp):
-        raise ValueError("--phone and --otp go together")
+    keys, token = _credentials(arguments)
     if arguments.ca is not None and not arguments.ca.is_file():
         raise ValueError(f"{arguments.ca} is no file")
-    files = {name: getattr(arguments, name) for name in ("json", "junit", "prom", "html")}
+    files = {name: getattr(arguments, name) for name in FILES}
     return Options(
         target=Target.read(arguments.url),
         keys=keys,
@@ -136,6 +142,17 @@ def read(arguments: argparse.Namespace) -> Options:
         format=arguments.format,
         files={name: path for name, path in files.items() if path is not None},
     )
+
+
+def _credentials(arguments: argparse.Namespace) -> tuple[list[str], str]:
+    """Keys and token: what the command line gives, else what the environment does."""
+    keys = _keys(arguments)
+    token = arguments.token or ("" if keys or arguments.phone else os.environ.get(TOKEN_VARIABLE, ""))
+    if sum(map(bool, (keys, token, arguments.phone))) > 1:
+        raise ValueError("one of --keys, --token and --phone")
+    if bool(arguments.phone) != bool(arguments.otp):
+        raise ValueError("--phone and --otp go together")
+    return keys, token
 
 
 def _keys(arguments: argparse.Namespace) -> list[str]:
