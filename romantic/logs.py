@@ -21,14 +21,15 @@ from romantic.settings import Settings
 
 #: Keys whose value is a secret, alone or at the end of a longer name, in snake_case or camelCase.
 _SECRET = re.compile(
-    r"(^|_|(?-i:(?<=[a-z])(?=[A-Z])))(authorization|cookie|otp|otp_?code|code_hash|secret|pepper|password|token|ticket"
+    r"(^|_|(?-i:(?<=[a-z])(?=[A-Z])))(authorization|cookie|otp|otp_?code|code_hash|secret|pepper|password|token|api_?key|ticket"
     r"|sdp|offer|answer|candidate|credential|message_?text|phone|phone_?number)$",
     re.IGNORECASE,
 )
 _PHONE = re.compile(r"\+\d{4,13}(\d{2})\b")
-#: A JWT, a bearer header, and the lines of an SDP that name addresses and keys.
+#: A JWT, an API key, a bearer header, and the lines of an SDP that name addresses and keys.
 _TOKEN = re.compile(
-    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=[Bb]earer )\S+|a=(?:candidate|ice-ufrag|ice-pwd|fingerprint):[^\r\n]+"
+    r"eyJ[\w-]+\.[\w-]+\.[\w-]*|rmk_[\w-]+|(?<=[Bb]earer )\S+"
+    r"|a=(?:candidate|ice-ufrag|ice-pwd|fingerprint):[^\r\n]+"
 )
 _NOISY = ("aioice", "aiortc", "asyncio", "aiohttp.access", "limits", "hpack")
 

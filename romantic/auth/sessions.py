@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
+from romantic.auth.keys import Key
 from romantic.auth.tokens import Tokens
 from romantic.background import running
 from romantic.db import DatabaseBusy, connection, load_queries
@@ -35,6 +36,8 @@ class _Session:
     user_id: UUID | None
     phone_number: str
     is_robot: bool
+    key_hash: bytes | None
+    expires_at: float
     read_at: float
 
 
@@ -59,17 +62,32 @@ class Sessions:
         self._listeners.append(listener)
 
     async def authenticate(self, app: web.Application, token: str) -> Principal:
-        """The principal of an access token whose session lives; raises Unauthorized."""
+        """The principal of an access token or an API key whose session lives; raises Unauthorized."""
+        key = Key.read(token)
+        if key is not None:
+            return await self._by_key(key)
         claims = app[TOKENS].verify(token)
-        session = self._remembered.get(claims.session_id)
-        # Without Redis no other node can tell us of a revocation: then PostgreSQL is asked each time.
-        seconds = 0.0 if app[REDIS].is_away else self._seconds
-        if session is None or time.monotonic() - session.read_at > seconds:
-            session = await self._read(claims.session_id)
+        session = await self._find(claims.session_id)
         user_id = session.user_id if claims.scope == "user" else None
         return Principal(
             claims.session_id, session.phone_number, user_id, claims.expires_at, session.is_robot
         )
+
+    async def _by_key(self, key: Key) -> Principal:
+        """A robot; its sockets are asked to prove themselves as often as everybody's."""
+        session = await self._find(key.session_id)
+        if not key.matches(session.key_hash):
+            raise Unauthorized("The key is not valid.")
+        expires_at = min(session.expires_at, time.time() + self._app[SETTINGS].jwt_access_ttl)
+        return Principal(key.session_id, session.phone_number, session.user_id, expires_at, session.is_robot)
+
+    async def _find(self, session_id: UUID) -> _Session:
+        session = self._remembered.get(session_id)
+        # Without Redis no other node can tell us of a revocation: then PostgreSQL is asked each time.
+        seconds = 0.0 if self._app[REDIS].is_away else self._seconds
+        if session is None or time.monotonic() - session.read_at > seconds:
+            session = await self._read(session_id)
+        return session
 
     async def _read(self, session_id: UUID) -> _Session:
         started, changes = time.monotonic(), self._changes
@@ -78,7 +96,14 @@ class Sessions:
         if row is None:
             self._remembered.pop(session_id, None)
             raise Unauthorized("The session is over.")
-        session = _Session(row["user_id"], row["phone_number"], row["is_robot"], started)
+        session = _Session(
+            row["user_id"],
+            row["phone_number"],
+            row["is_robot"],
+            row["key_hash"],
+            row["expires_at"],
+            started,
+        )
         if changes == self._changes:  # else what was read may be from before a revocation
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()

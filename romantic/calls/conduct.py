@@ -298,7 +298,8 @@ async def _part(app: web.Application, call: Row, entries: list[Row]) -> None:
     announce_changed(app, call["caller_id"], call["receiver_id"])
     tell_changed(app, call)
     for entry in entries:
-        if entry["transaction_type"] != "spend":
+        # Of the charges the caller knows by now.
+        if entry["transaction_type"] != "spend" or entry["reference_type"] != "call":
             tell_entry(app, entry)
     log_summary(call, entries, known)
     if known is not None:

@@ -75,6 +75,7 @@ def tell_charge(app: web.Application, call: Row) -> None:
         "reference_id": call["id"],
         "idempotency_key": call["idempotency_key"],
         "is_new": True,
+        "is_test": call["is_test"],
     }
     tell_entry(app, entry)
 

@@ -24,6 +24,7 @@ def log_summary(call: Row, entries: list[Row], known: KnownCall | None) -> None:
         caller_id=str(call["caller_id"]),
         receiver_id=str(call["receiver_id"]),
         call_type=call["call_type"],
+        is_test=call["is_test"],
         outcome=call["status"],
         end_reason=call["end_reason"],
         ended_by=str(call["ended_by"]) if call["ended_by"] else None,

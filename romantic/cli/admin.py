@@ -10,7 +10,7 @@ from rich.table import Table
 from romantic.admin import service as staff
 from romantic.auth import otp
 from romantic.auth.phones import normalise
-from romantic.cli import jobs
+from romantic.cli import jobs, robots
 from romantic.cli.faults import CommandFault
 from romantic.cli.on_database import on_database
 from romantic.coins import service as coins
@@ -18,7 +18,10 @@ from romantic.errors import RomanticError
 
 
 def add_to(commands: Any) -> None:
-    summary = "work on the data: ledger check, create PHONE --role admin, otp unlock PHONE, jobs list"
+    summary = (
+        "work on the data: ledger check, create PHONE --role admin, otp unlock PHONE, jobs list, "
+        "probe-account create NAME"
+    )
     command = commands.add_parser("admin", help=summary, description=summary)
     subjects = command.add_subparsers(required=True, metavar="subject")
     ledger = subjects.add_parser("ledger", help="prove that balances are the sum of their entries")
@@ -36,6 +39,7 @@ def add_to(commands: Any) -> None:
     codes.add_argument("phone", help="in international form, +15550100")
     codes.set_defaults(run=unlock_number)
     jobs.add_to(subjects)
+    robots.add_to(subjects)
 
 
 def check_ledger(arguments: argparse.Namespace) -> int:

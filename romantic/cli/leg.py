@@ -45,7 +45,7 @@ class Leg:
     `hosts` are the addresses to gather; by default every one of the machine and the loopback.
     """
 
-    def __init__(self, *, hosts: Sequence[str] | None = None) -> None:
+    def __init__(self, *, hosts: Sequence[str] | None = None, video: bool = True) -> None:
         bundled = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         self._connection = RTCPeerConnection(bundled)
         self._sink = MediaBlackhole()
@@ -53,7 +53,8 @@ class Leg:
         self._early: list[Candidate | None] | None = []  # until there is a description to add them to
         self._watch: asyncio.Task[None] | None = None
         self.measured = Measured()
-        for track in (AudioStreamTrack(), VideoStreamTrack()):
+        self._video = video
+        for track in (AudioStreamTrack(), VideoStreamTrack())[: 2 if video else 1]:
             self._connection.addTrack(track)
         self._ice = self._connection.getSenders()[0].transport.transport._connection
         gather_from(self._ice, hosts=hosts)
@@ -93,7 +94,7 @@ class Leg:
         await self._connection.addIceCandidate(parsed)
 
     async def wait_flowing(self, within: float) -> None:
-        """Wait until audio and video have come in; TimeoutError if they do not."""
+        """Wait until audio, and video where there is any, has come in; TimeoutError if it does not."""
         async with asyncio.timeout(within):
             await self._flowing.wait()
 
@@ -139,7 +140,7 @@ class Leg:
     async def _measure(self) -> None:
         while True:
             self.measured = self._read([*(await self._connection.getStats()).values()])
-            if self.measured.audio_packets and self.measured.video_packets:
+            if self.measured.audio_packets and (self.measured.video_packets or not self._video):
                 self._flowing.set()
             await asyncio.sleep(MEASURE_SECONDS)
 

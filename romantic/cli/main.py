@@ -4,12 +4,15 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from romantic.cli import admin, config
 from romantic.cli.faults import CommandFault
+from romantic.cli.probe import options as probe_options
 from romantic.settings import SettingsFaulty, load_settings
 
 EX_CONFIG = 78  # sysexits.h
+EX_USAGE, UNKNOWN = 2, 3  # argparse's, and what a monitoring plugin says when its arguments make no sense
 
 
 def main() -> None:
@@ -34,9 +37,16 @@ def main() -> None:
     sys.exit(code)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        code = UNKNOWN if sys.argv[1:2] == ["probe"] else EX_USAGE
+        self.exit(code, f"{self.prog}: error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
     about = "Romantic: dating and paid calls, realtime first."
-    parser = argparse.ArgumentParser(prog="run.py", description=about)
+    parser = _Parser(prog="run.py", description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
     _add(commands, "serve", _serve, "serve REST and sockets (the default)")
     _add(commands, "migrate", _migrate, "bring the database to the newest migration")
@@ -45,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--url", action="append", default=[], help=where)
     demo.add_argument("--nodes", type=int, choices=(1, 2), default=1, help="servers of its own to start")
     demo.add_argument("--seconds", type=float, help="how long the two talk: 6, or 12 with --url")
+    probe_options.add_to(commands).set_defaults(run=_probe)
     _add(commands, "routes", _routes, "print every endpoint and socket event")
     openapi = _add(commands, "openapi", _openapi, "print the description of the API as OpenAPI")
     openapi.add_argument("--version", choices=("3.1", "3.0"), default="3.1")
@@ -61,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "argparse._SubParsersAction[_Parser]",
     name: str,
     run: Callable[[argparse.Namespace], int],
     summary: str,
@@ -91,6 +102,17 @@ def _demo(arguments: argparse.Namespace) -> int:
     from romantic.cli.demo import demo
 
     return demo(urls=arguments.url, nodes=arguments.nodes, seconds=arguments.seconds)
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    try:
+        options = probe_options.read(arguments)
+    except (OSError, ValueError) as fault:
+        print(f"Cannot probe: {fault}", file=sys.stderr)
+        return UNKNOWN
+    from romantic.cli.probe.command import probe
+
+    return probe(options)
 
 
 def _routes(_: argparse.Namespace) -> int:

@@ -1,6 +1,8 @@
 """A phone in code: one person's REST calls, socket, media and monitor. For the demo, checks and tests."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from time import monotonic
@@ -19,15 +21,17 @@ PATIENCE = 10.0
 class Refused(Exception):
     """The server said no, over REST or the socket; `code` is the contract's."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.retry_after = retry_after  # seconds
 
 
 class Line:
     """A socket that asks and is answered. Events are kept in order until somebody expects them."""
 
     def __init__(self, ws: ClientWebSocketResponse) -> None:
+        self.seq = 0  # of the newest recoverable event heard
         self._ws = ws
         self._heard: list[Data] = []
         self._news = asyncio.Condition()
@@ -41,6 +45,35 @@ class Line:
         await self._ws.send_json({"event": event, "data": data, "id": number})
         frame = await self._find(lambda frame: frame.get("id") == number, event, PATIENCE)
         return _granted(frame["event"] == "ack", frame["data"], frame["data"])
+
+    async def resume(self, *, session_id: str, epoch: str, seq: int) -> Data:
+        """Ask for what was missed since `seq` of an older socket: the data of `resumed`. Raises Refused."""
+        self._asked = number = self._asked + 1
+        position = {"sessionId": session_id, "epoch": epoch, "seq": seq}
+        await self._ws.send_json({"event": "resume", "data": position, "id": number})
+
+        def is_it(frame: Data) -> bool:
+            return frame["event"] == "resumed" or (frame["event"] == "error" and frame.get("id") == number)
+
+        frame = await self._find(is_it, "resumed", PATIENCE)
+        return _granted(frame["event"] == "resumed", frame["data"], frame["data"])
+
+    async def numbered(self, count: int, *, within: float = PATIENCE) -> list[Data]:
+        """The first so many recoverable events in the order they came; TimeoutError when there are fewer."""
+
+        def found() -> list[Data]:
+            return [frame for frame in self._heard if "seq" in frame]
+
+        async with asyncio.timeout(within), self._news:
+            await self._news.wait_for(lambda: len(found()) >= count or self._is_over)
+        return found()[:count]
+
+    async def drop(self) -> None:
+        """Lose the connection as a phone in a tunnel does: no word to the server."""
+        # uvloop's own object for the socket cannot do it; the descriptor beneath can.
+        with socket.socket(fileno=os.dup(self._ws.get_extra_info("socket").fileno())) as raw:
+            raw.shutdown(socket.SHUT_RDWR)
+        await self._reader
 
     async def expect(self, event: str, *, within: float = PATIENCE) -> Data:
         """The data of the next event of this name; the others stay for later. TimeoutError without one."""
@@ -79,7 +112,9 @@ class Line:
     async def _read(self) -> None:
         while (message := await self._ws.receive()).type is WSMsgType.TEXT:
             async with self._news:
-                self._heard.append({**message.json(), "heard_at": monotonic()})
+                frame = message.json()
+                self.seq = max(self.seq, frame.get("seq") or 0)
+                self._heard.append({**frame, "heard_at": monotonic()})
                 self._news.notify_all()
         async with self._news:
             self._is_over = True
@@ -90,7 +125,13 @@ class Phone:
     """One person at one server. Sign in, connect, then call, accept, join and talk."""
 
     def __init__(
-        self, http: ClientSession, url: str, name: str, *, hosts: Sequence[str] | None = None
+        self,
+        http: ClientSession,
+        url: str,
+        name: str,
+        *,
+        hosts: Sequence[str] | None = None,
+        video: bool = True,
     ) -> None:
         self.name = name
         self.user_id = ""
@@ -100,6 +141,7 @@ class Phone:
         self._http = http
         self._url = url
         self._hosts = hosts
+        self._video = video
         self._token = ""
         self._open: list[Callable[[], Awaitable[None]]] = []
         self._trickle: asyncio.Task[None] | None = None
@@ -120,22 +162,30 @@ class Phone:
         if proof["isNewUser"]:
             body = {"phoneNumber": number, "fullName": self.name, **person}
             self._token = (await self.post("/api/auth/register", body))["accessToken"]
+        await self.enter(self._token)
+        return bool(proof["isNewUser"])
+
+    async def enter(self, token: str) -> None:
+        """Be whoever the access token or API key belongs to."""
+        self._token = token
         profile = await self.get("/api/auth/profile")
         self.name, self.user_id = profile["fullName"], profile["id"]
-        return bool(proof["isNewUser"])
 
     async def balance(self) -> int:
         return int((await self.get("/api/coins/balance"))["balance"])
 
     async def connect(self) -> Data:
-        """Open the socket; the data of `ready`."""
+        """Open the socket, again if it was lost; the data of `ready`."""
         self.line = Line(await self._http.ws_connect(f"{self._url}/ws", headers=self._headers))
-        self._open.append(self.line.close)
-        return await self.line.expect("ready")
+        if self._close_line not in self._open:
+            self._open.append(self._close_line)
+        ready = await self.line.expect("ready")
+        self.line.seq = ready["seq"]
+        return ready
 
     async def join(self, room_id: str) -> Data:
         """Take the seat in the call's room and pick up the camera; the ack."""
-        self.leg = Leg(hosts=self._hosts)
+        self.leg = Leg(hosts=self._hosts, video=self._video)
         self._open.append(self.leg.close)
         return await self.line.ask("join-room", roomId=room_id)
 
@@ -180,6 +230,9 @@ class Phone:
         """Put everything away, the socket too."""
         await self._put_away(keep=0)
 
+    async def _close_line(self) -> None:
+        await self.line.close()
+
     async def _put_away(self, *, keep: int) -> None:
         if self._trickle is not None:
             self._trickle.cancel()
@@ -214,4 +267,4 @@ def _granted(is_granted: bool, data: Data, refusal: Data) -> Data:
     if is_granted:
         return data
     error = refusal.get("error", refusal)
-    raise Refused(error["code"], refusal["message"])
+    raise Refused(error["code"], refusal["message"], retry_after=error.get("retryAfterMs", 0) / 1000 or None)

@@ -80,6 +80,7 @@ def log_entry(entry: Row) -> None:
         reference_type=entry["reference_type"],
         reference_id=str(entry["reference_id"]) if entry["reference_id"] else None,
         idempotency_key=entry["idempotency_key"],
+        is_test=entry.get("is_test", False),
     )
 
 

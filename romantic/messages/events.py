@@ -40,7 +40,7 @@ async def greet(socket: Socket) -> dict[str, Any]:
 
 
 EVENTS = (
-    on("message-send", message_send, MessageSend, bucket="messages"),
-    on("message-read", message_read, MessageRead),
-    on("typing", typing, Typing),
+    on("message-send", message_send, MessageSend, bucket="messages", people=True),
+    on("message-read", message_read, MessageRead, people=True),
+    on("typing", typing, Typing, people=True),
 )

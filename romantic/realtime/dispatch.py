@@ -13,6 +13,7 @@ from romantic import metrics
 from romantic.db import DatabaseBusy
 from romantic.errors import (
     BadFrame,
+    Forbidden,
     InternalError,
     RateLimited,
     RomanticError,
@@ -41,8 +42,9 @@ MAX_SHOWN_NAME = 64
 
 class EventRoute:
     """One row of a feature's event table. `in_call` events are served even when the token has run out
-    during a call; `bucket` names the socket's rate that counts it. What an event `of_socket` does ends with
-    the socket: a client that came back and asks for it again is not answered with the old answer."""
+    during a call; `bucket` names the socket's rate that counts it; `people` events are not for robots. What an
+    event `of_socket` does ends with the socket: a client that came back and asks for it again is not answered
+    with the old answer."""
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class EventRoute:
         in_call: bool = False,
         bucket: str = "frames",
         of_socket: bool = False,
+        people: bool = False,
     ) -> None:
         self.name = name
         self.handler = handler
@@ -60,6 +63,7 @@ class EventRoute:
         self.in_call = in_call
         self.bucket = bucket
         self.of_socket = of_socket
+        self.people = people
 
 
 on = EventRoute
@@ -111,7 +115,7 @@ class Dispatcher:
             self._remember(socket, frame, socket.reply("ack", message_id, data or {}))
 
     def _admit(self, socket: Socket, route: EventRoute | None) -> None:
-        """Rates, and what an expired token may still do; raises RateLimited or Unauthorized."""
+        """Rates, and what robots and expired tokens may do; raises RateLimited, Unauthorized, Forbidden."""
         bucket: Bucket = getattr(socket, route.bucket if route else "frames")
         wait = bucket.take() if socket.app[SETTINGS].rate_limits else 0.0
         if wait:
@@ -122,6 +126,8 @@ class Dispatcher:
         may_be_late = route is not None and (route.in_call or route.name == "auth")
         if not may_be_late and socket.is_expired:
             raise Unauthorized("The token has run out: only the call goes on.")
+        if route is not None and route.people and socket.principal is not None and socket.principal.is_robot:
+            raise Forbidden("This account may only test calls.")
 
     def _complain(self, socket: Socket, refusal: RomanticError, frame: dict[str, Any]) -> None:
         data = {"code": refusal.code, "message": str(refusal), **describe(refusal)}

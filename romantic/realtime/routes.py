@@ -23,7 +23,7 @@ from romantic.errors import (
     Unauthorized,
     Unavailable,
 )
-from romantic.http import AUTHENTICATE, anyone, bearer_token, client_ip, get, ok, person_or_robot, post
+from romantic.http import AUTHENTICATE, anyone, bearer_token, client_ip, get, ok, post, signed_in
 from romantic.http.client import kind_of_client
 from romantic.http.envelope import describe
 from romantic.http.health import LIFECYCLE
@@ -274,7 +274,7 @@ def set_app_state(socket: Socket, *, state: str) -> dict[str, Any]:
 ROUTES = (
     get("/ws", connect, anyone, limit=SOCKETS),
     get("/api/ws", connect, anyone, limit=SOCKETS),
-    post("/api/realtime/ticket", issue_ticket, person_or_robot),
+    post("/api/realtime/ticket", issue_ticket, signed_in),
 )
 EVENTS = (
     on("auth", renew, Auth, of_socket=True),

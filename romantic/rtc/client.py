@@ -34,12 +34,14 @@ class ChannelClient:
     def __init__(
         self, *, hosts: Sequence[str] | None = None, ice_servers: Sequence[Mapping[str, Any]] = ()
     ) -> None:
-        self.opened = asyncio.Event()
-        self.closed = asyncio.Event()
+        self.reached, self.secured = asyncio.Event(), asyncio.Event()  # by ICE, by DTLS
+        self.opened, self.closed = asyncio.Event(), asyncio.Event()
         self._hosts = hosts
         # No list at all would mean a public STUN server.
         configuration = RTCConfiguration(iceServers=[RTCIceServer(**server) for server in ice_servers])
         self._connection = RTCPeerConnection(configuration)
+        self._connection.on("iceconnectionstatechange", self._note_ice)
+        self._connection.on("connectionstatechange", self._note_state)
         self.channel: RTCDataChannel = self._connection.createDataChannel(
             self.label, ordered=False, maxRetransmits=0
         )
@@ -73,6 +75,14 @@ class ChannelClient:
     def received(self, body: dict[str, Any]) -> dict[str, Any] | None:
         """An object came in; what is returned goes back."""
         raise NotImplementedError
+
+    def _note_ice(self) -> None:
+        if self._connection.iceConnectionState in ("connected", "completed"):
+            self.reached.set()
+
+    def _note_state(self) -> None:
+        if self._connection.connectionState == "connected":
+            self.secured.set()
 
     def _receive(self, message: str | bytes) -> None:
         # aiortc ends the peer for an exception in here, and data may overtake the channel's own opening.

@@ -46,6 +46,6 @@ def unsubscribe(socket: Socket, *, user_ids: list[UUID]) -> dict[str, Any]:
 
 
 EVENTS = (
-    on("presence-subscribe", subscribe, People, bucket="subscriptions", of_socket=True),
-    on("presence-unsubscribe", unsubscribe, People, of_socket=True),
+    on("presence-subscribe", subscribe, People, bucket="subscriptions", of_socket=True, people=True),
+    on("presence-unsubscribe", unsubscribe, People, of_socket=True, people=True),
 )

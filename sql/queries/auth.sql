@@ -118,9 +118,12 @@ RETURNING
     ARRAY(SELECT id FROM surplus) AS ended;
 
 -- name: find_live_session
+-- A key is good for a robot only, whatever becomes of its account.
 SELECT
     session.user_id,
     session.phone_number,
+    session.key_hash,
+    extract(EPOCH FROM session.expires_at)::float AS expires_at,
     COALESCE(users.role = 'probe', FALSE) AS is_robot
 FROM user_sessions AS session
 LEFT JOIN users ON users.id = session.user_id
@@ -128,7 +131,8 @@ WHERE
     session.id = %(session_id)s
     AND session.revoked_at IS NULL
     AND session.expires_at > now()
-    AND (session.user_id IS NULL OR users.status = 'active');
+    AND (session.user_id IS NULL OR users.status = 'active')
+    AND (session.key_hash IS NULL OR users.role = 'probe');
 
 -- name: list_ended_sessions
 -- Those of the sessions that are over, and why.

@@ -6,6 +6,7 @@ WITH facts AS (
         caller.profile_image_url AS caller_image_url,
         caller.is_verified AS caller_is_verified,
         caller.coins_balance AS caller_balance,
+        caller.role = 'probe' AS is_test,
         COALESCE(receiver.is_super_lover, FALSE) AS is_super_lover,
         can_interact(%(caller_id)s, %(receiver_id)s) AS may_interact,
         (
@@ -78,6 +79,7 @@ charge AS (
 )
 
 SELECT
+    facts.is_test,
     facts.caller_name,
     facts.caller_image_url,
     facts.caller_is_verified,
@@ -335,7 +337,8 @@ SELECT
     entry.reference_type,
     entry.reference_id,
     entry.idempotency_key,
-    entry.created_at = now() AS is_new
+    entry.created_at = now() AS is_new,
+    (SELECT role = 'probe' FROM users WHERE users.id = entry.user_id) AS is_test
 FROM due
 CROSS JOIN LATERAL add_entry(
     due.caller_id, 'spend', due.price, 'call:' || due.id || ':block:' || %(block)s::integer,
@@ -384,7 +387,8 @@ SELECT
     ended_at,
     created_at,
     extract(EPOCH FROM COALESCE(answered_at, ended_at) - created_at)::float AS ring_seconds,
-    extract(EPOCH FROM started_at - answered_at)::float AS setup_seconds
+    extract(EPOCH FROM started_at - answered_at)::float AS setup_seconds,
+    (SELECT role = 'probe' FROM users WHERE users.id = calls.caller_id) AS is_test
 FROM calls
 WHERE id = %(call_id)s;
 

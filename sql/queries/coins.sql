@@ -99,7 +99,8 @@ SELECT
     idempotency_key,
     created_at,
     TRUE AS is_new,
-    debt_paid_by(id) AS debt_paid
+    debt_paid_by(id) AS debt_paid,
+    (SELECT role = 'probe' FROM users WHERE users.id = coin_transactions.user_id) AS is_test
 FROM coin_transactions
 WHERE reference_id = %(reference_id)s
 ORDER BY seq;

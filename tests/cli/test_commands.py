@@ -19,7 +19,7 @@ from romantic.settings import Settings
 from tests.cli.runs import RUN, Place, environment
 from tests.test_settings import PRODUCTION
 
-COMMANDS = ("serve", "migrate", "demo", "routes", "config", "admin")
+COMMANDS = ("serve", "migrate", "demo", "probe", "routes", "config", "admin")
 CARELESS = {
     "JWT_SECRET": "development-only-secret-of-more-than-32-characters",
     "CORS_ORIGINS": "*",

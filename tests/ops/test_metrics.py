@@ -16,6 +16,7 @@ from romantic.ops.lines import count
 from romantic.ops.listener import ops_app
 from romantic.realtime import HUB
 from romantic.settings import load_settings
+from tests.robots import make_robot
 from tests.waiting import until
 
 UNITS = ("_seconds", "_bytes", "_ratio", "_coins", "_total", "_info", "_users", "_mos")
@@ -133,6 +134,33 @@ async def test_sockets_and_their_frames_are_counted(client, ops, make_person, co
     refused = key("ws_events_total", direction="in", event="unknown", outcome="refused")
     assert after[served] == before.get(served, 0) + 1
     assert after[refused] == before.get(refused, 0) + 1
+
+
+async def test_calls_of_robots_and_their_coins_are_not_counted(client, ops, make_person, counting):
+    async def counted():
+        samples = await scrape(ops)
+        return {
+            name: value
+            for name, value in samples.items()
+            if name[0].startswith(("romantic_calls_total", "romantic_call_", "romantic_ledger_coins_total"))
+        }
+
+    async def call(caller, receiver):
+        rung = await caller.post("/api/calls/initiate", {"receiverId": str(receiver.id), "callType": "audio"})
+        path = f"/api/calls/{(await rung.json())['data']['callId']}"
+        await receiver.post(f"{path}/accept")
+        assert (await caller.post(f"{path}/end", {})).status == 200
+
+    people = [await make_person(name) for name in ("Ann", "Bea")]
+    robots = [await make_robot(client) for _ in range(2)]
+    before = await counted()
+
+    await call(*robots)
+    between = await counted()
+    await call(*people)
+
+    assert between == before
+    assert await counted() != before
 
 
 async def test_ledger_entry_is_counted_though_its_line_is_not_written(ops, make_person, counting):
