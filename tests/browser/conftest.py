@@ -48,9 +48,16 @@ async def browser(in_ci: bool) -> AsyncIterator[Browser]:
 class Site:
     """An application with its seeded people, and where it listens."""
 
-    def __init__(self, app: web.Application, url: str) -> None:
+    def __init__(self, app: web.Application, url: str, runner: web.AppRunner) -> None:
         self.app = app
         self.url = url
+        self._runner: web.AppRunner | None = runner
+
+    async def stop(self) -> None:
+        """Go away, once."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
 
 @pytest.fixture
@@ -66,8 +73,9 @@ async def site(request: pytest.FixtureRequest, postgres: str, valkey: str) -> As
     runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield Site(app, url)
-    await runner.cleanup()
+    site = Site(app, url, runner)
+    yield site
+    await site.stop()
 
 
 class Tab:
