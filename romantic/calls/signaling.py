@@ -94,10 +94,12 @@ def leave_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> dict[st
 
 
 async def offer(socket: Socket, *, room_id: str, target_user_id: UUID | None, offer: Any) -> dict[str, Any]:
+    """A description for the other side, at first or for an ICE restart; passed on as it is."""
     return await _describe(socket, room_id, target_user_id, "offer", offer)
 
 
 async def answer(socket: Socket, *, room_id: str, target_user_id: UUID | None, answer: Any) -> dict[str, Any]:
+    """The answer to the newest offer; passed on as it is."""
     return await _describe(socket, room_id, target_user_id, "answer", answer)
 
 
@@ -160,6 +162,7 @@ def _write_later(app: web.Application, job: Any) -> None:
 def ice_candidate(
     socket: Socket, *, room_id: str, target_user_id: UUID | None, candidate: Any
 ) -> dict[str, Any]:
+    """A candidate, several, or null at the end; passed on as they are."""
     live = _room_of(socket, room_id)
     _check_target(live, socket.user_id, target_user_id)
     delivered = live.room.relay("ice-candidate", {"candidate": candidate}, sender=socket.user_id)
@@ -169,6 +172,7 @@ def ice_candidate(
 async def call_end(
     socket: Socket, *, room_id: str, user_id: UUID | None, reason: str | None
 ) -> dict[str, Any]:
+    """Hang up, or cancel what rings; the ack has the bill, as REST has."""
     _check_identity(socket, user_id)
     ending = Ending("ice_failed" if reason == "ice_failed" else "user_hangup", by=socket.user_id)
     try:
@@ -179,11 +183,13 @@ async def call_end(
 
 
 async def call_ringing(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
+    """A device of the receiver shows the call."""
     await conduct.ring(socket.app, call_id=call_id, user_id=socket.user_id)
     return {}
 
 
 async def call_accept(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
+    """Answer; the first device wins."""
     live = await conduct.accept(
         socket.app, call_id=call_id, user_id=socket.user_id, session_id=socket.session_id
     )
@@ -191,6 +197,7 @@ async def call_accept(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
 
 
 async def call_reject(socket: Socket, *, call_id: UUID, reason: str | None) -> dict[str, Any]:
+    """Decline; the caller has every coin back."""
     await conduct.reject(
         socket.app, call_id=call_id, user_id=socket.user_id, session_id=socket.session_id, reason=reason
     )
@@ -233,6 +240,7 @@ async def monitor_offer(socket: Socket, *, call_id: UUID, sdp: str) -> dict[str,
 
 
 def monitor_beat(socket: Socket, *, call_id: UUID, **body: Any) -> None:
+    """The answer to `monitor-ping`, where no data channel to the server is open."""
     _live_of(socket, call_id).monitor.socket_beat(socket.user_id, body)
 
 

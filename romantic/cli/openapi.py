@@ -9,12 +9,14 @@ FOLDER = Path(__file__).parents[2] / "config" / "api"
 
 def texts() -> dict[str, str]:
     """File name to content of every description that is kept with the code."""
-    from romantic.app import ROUTES
+    from romantic.app import EVENTS, ROUTES
+    from romantic.docs.asyncapi import asyncapi
     from romantic.docs.openapi import openapi
 
     documents: dict[str, Any] = {
         "openapi.json": openapi(ROUTES, version="3.1.0"),
         "openapi-3.0.json": openapi(ROUTES, version="3.0.3"),
+        "asyncapi.json": asyncapi(EVENTS),
     }
     return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
 
