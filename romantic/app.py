@@ -18,6 +18,7 @@ from romantic.coins.auditor import auditor
 from romantic.coins.reconciler import reconciler
 from romantic.db import database
 from romantic.docs.pages import add_docs
+from romantic.docs.sockets import add_sockets_page
 from romantic.http import LIMITER, Limiter, health, mount
 from romantic.http.health import LIFECYCLE, Lifecycle
 from romantic.http.middleware import observe
@@ -124,6 +125,7 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper, jobs))
     mount(app, ROUTES)
     add_docs(app)
+    add_sockets_page(app, demo=settings.development)
     if settings.development:
         from romantic.dev.wiring import add_development
 

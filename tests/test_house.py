@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "messages": {"coins", "db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "users"},
     "probe": {"db", "errors", "http", "logs", "realtime", "rtc", "settings"},
     "calls": {"coins", "db", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings", "signals"},
-    "dev": {"auth", "coins", "db", "errors", "http", "settings", "users", "web"},
+    "dev": {"auth", "coins", "db", "errors", "http", "realtime", "settings", "users", "web"},
     "app": {
         "admin", "auth", "calls", "coins", "db", "dev", "docs", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
         "probe", "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",

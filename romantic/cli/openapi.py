@@ -1,4 +1,4 @@
-"""run.py openapi: the description of the API, printed, or written where tools and the /docs page read it."""
+"""run.py openapi: the description of the API, printed, or written where tools and the /docs pages read it."""
 
 import json
 from pathlib import Path

@@ -16,6 +16,7 @@ from marshmallow import fields
 from romantic import __version__
 from romantic.docs import protocol
 from romantic.docs.openapi import error_codes
+from romantic.errors import RomanticError
 from romantic.http.schema import Schema
 
 ABOUT = """One JSON object per text frame. An `id` asks for exactly one answer: `ack` or `error`. Names are
@@ -76,9 +77,14 @@ def asyncapi(events: Iterable[EventRow]) -> Spec:
         "x-close-codes": [vars(close) for close in protocol.close_codes()],
         "x-error-codes": [
             {"code": code, "message": error.message, "retryable": error.retryable}
-            for code, error in error_codes().items()
+            for code, error in _codes().items()
         ],
     }
+
+
+def _codes() -> dict[str, type[RomanticError]]:
+    """What the product refuses with; the stand-ins of development have words of their own."""
+    return {code: error for code, error in error_codes().items() if ".dev." not in error.__module__}
 
 
 def _server() -> Spec:
@@ -196,7 +202,7 @@ def _is_null_in_events(path: str) -> bool:
 
 def _error() -> Spec:
     data = _json_schema(SocketError())
-    data["properties"]["code"]["enum"] = list(error_codes())
+    data["properties"]["code"]["enum"] = list(_codes())
     example = {"code": "NOT_IN_CALL", "message": "You are not part of this call.", "retryable": False}
     return {
         "name": "error",

@@ -11,7 +11,7 @@ from romantic.realtime import Socket, on
 async def message_send(
     socket: Socket, *, receiver_id: UUID, message_text: str, message_type: str, client_message_id: str | None
 ) -> dict[str, Any]:
-    """Acknowledged only after the commit."""
+    """Write to somebody; acknowledged only after the commit."""
     return await desk.send(
         socket.app,
         sender_id=socket.user_id,

@@ -71,5 +71,6 @@ def test_every_example_keeps_to_its_own_schema(name):
 def test_close_codes_and_error_codes_are_complete():
     assert {close["code"] for close in DOCUMENT["x-close-codes"]} == set(CloseCode) | SEEN_BY_CLIENTS
     codes = [error["code"] for error in DOCUMENT["x-error-codes"]]
-    assert codes == sorted(RomanticError.registry)
+    product = [code for code, error in RomanticError.registry.items() if ".dev." not in error.__module__]
+    assert codes == sorted(product)
     assert MESSAGES["error"]["payload"]["properties"]["data"]["properties"]["code"]["enum"] == codes
