@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "routes", _routes, "print every endpoint and socket event")
     openapi = _add(commands, "openapi", _openapi, "print the description of the API as OpenAPI")
     openapi.add_argument("--version", choices=("3.1", "3.0"), default="3.1")
-    openapi.add_argument("--write", action="store_true", help="bring config/api/ up to date instead, the sockets included")
+    openapi.add_argument("--write", action="store_true", help="bring config/api/ up to date instead")
     bench = _add(commands, "bench", _bench, "compare this server with Express + Socket.IO on this machine")
     questions = ("compare", "discover", "conversations")
     about = "the comparison, or the discovery query at a million people, or messages at ten million"
