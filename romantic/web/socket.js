@@ -118,6 +118,7 @@ export class Socket {
       this.#resume(data);
       this.#tell("state", { state: "open", words: "Connected" });
     }
+    if (event === "resumed" && !data.recovered) this.#place = { ...this.#place, epoch: data.epoch, seq: data.seq };
     if (event === "token-expiring") this.#renew();
     this.#tell("*", data, event, "in");
     return this.#tell(event, data);

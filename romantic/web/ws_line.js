@@ -46,6 +46,7 @@ export class Line {
     const frame = parsed(text);
     if (frame?.seq !== undefined && this.place) this.place.seq = frame.seq;
     this.onframe({ way: "in", text, frame });
+    if (frame?.event === "resumed") this.place = { ...this.place, epoch: frame.data.epoch, seq: frame.data.seq };
     if (frame?.event !== "ready") return;
     const { sessionId, epoch, seq } = frame.data;
     this.place = { sessionId, epoch, seq: before?.epoch === epoch ? before.seq : seq };
