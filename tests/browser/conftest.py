@@ -1,5 +1,6 @@
 """A real Chromium, and an application in its development dress for it to look at."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -51,13 +52,24 @@ class Site:
     def __init__(self, app: web.Application, url: str, runner: web.AppRunner) -> None:
         self.app = app
         self.url = url
-        self._runner: web.AppRunner | None = runner
+        self._runner = runner
+        self._in_its_place: asyncio.Server | None = None
 
-    async def stop(self) -> None:
-        """Go away, once."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+    async def die(self) -> None:
+        """Stop in the middle of a test. The port stays taken, or the site of another test would answer there."""
+        port = urlsplit(self.url).port
+        self._in_its_place = await asyncio.start_server(_hang_up, "127.0.0.1", port, reuse_port=True)
+        await self._runner.cleanup()
+
+    async def close(self) -> None:
+        if self._in_its_place is None:
+            await self._runner.cleanup()
+        else:
+            self._in_its_place.close()
+
+
+def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 @pytest.fixture
@@ -72,10 +84,10 @@ async def site(request: pytest.FixtureRequest, postgres: str, valkey: str) -> As
     app = create_app(settings)
     runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", port, reuse_port=True).start()
     site = Site(app, url, runner)
     yield site
-    await site.stop()
+    await site.close()
 
 
 class Tab:

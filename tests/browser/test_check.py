@@ -181,14 +181,14 @@ async def test_a_server_that_goes_away_in_the_middle_is_told_as_that(open_tab: O
     tab = await open_tab("/demo/check?as=ben")
     await shows(tab, "ok", "dtls")
 
-    await site.stop()
+    await site.die()
 
     await is_over(tab)
     await shows(tab, "ok", "server", "socket", "udp", "dtls", "devices")
     await shows(tab, "fail", "packets", "resume")
     await expect(tab.get("words-packets")).to_have_text("The server does not answer. Is it running?")
     await expect(tab.get("advice-packets")).to_contain_text("went away in the middle")
-    await forgive(tab, "ERR_CONNECTION_REFUSED")
+    await forgive(tab, "net::ERR_", "WebSocket connection")
 
 
 #: The step alone, on devices as described: {kinds, failure}.
