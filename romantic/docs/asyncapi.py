@@ -15,7 +15,6 @@ from marshmallow import fields
 
 from romantic import __version__
 from romantic.docs import protocol
-from romantic.docs.openapi import error_codes
 from romantic.errors import RomanticError
 from romantic.http.schema import Schema
 
@@ -84,7 +83,8 @@ def asyncapi(events: Iterable[EventRow]) -> Spec:
 
 def _codes() -> dict[str, type[RomanticError]]:
     """What the product refuses with; the stand-ins of development have words of their own."""
-    return {code: error for code, error in error_codes().items() if ".dev." not in error.__module__}
+    registry = sorted(RomanticError.registry.items())
+    return {code: error for code, error in registry if ".dev." not in error.__module__}
 
 
 def _server() -> Spec:

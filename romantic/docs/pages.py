@@ -113,7 +113,7 @@ def _errors() -> str:
 
 
 def _framed(title: str, body: str) -> str:
-    pages = {"/docs": "Reference", "/docs/ws": "Sockets", "/docs/errors": "Error codes"}
+    pages = {"/docs": "Reference", "/docs/errors": "Error codes"}
     pages |= {f"/docs/guide/{name}": label for name, label in guides().items()}
     links = "".join(f'<a href="{path}">{html.escape(label)}</a>' for path, label in pages.items())
     return FRAME.format(title=html.escape(title), links=links, body=body)

@@ -3,7 +3,7 @@
 import { Session } from "./api.js";
 import { Frames } from "./ws_frames.js";
 import { Line, parsed } from "./ws_line.js";
-import { drawCodes, drawEvents, find, plain } from "./ws_reference.js";
+import { drawCodes, drawEvents, find, plain, reveal } from "./ws_reference.js";
 
 const isDemo = document.getElementById("page").dataset.demo === "yes";
 const the = (id) => document.getElementById(id);
@@ -24,6 +24,7 @@ async function start() {
   const names = Object.keys(api.components.messages).filter((id) => id.startsWith("client-")).map((id) => id.slice(7));
   the("event").replaceChildren(...names.map((name) => new Option(name, name, false, name === "ping")));
   compose();
+  goToEvent();
   document.querySelector(isDemo ? ".demo" : ".paste").hidden = false;
   the("token").disabled = isDemo;
   if (isDemo) await choosePeople();
@@ -120,6 +121,11 @@ function compose() {
   judge();
 }
 
+/** `/docs/ws#join-room` is a link to the event. */
+function goToEvent() {
+  reveal(decodeURIComponent(location.hash.slice(1)));
+}
+
 function use(name) {
   the("event").value = name;
   compose();
@@ -153,6 +159,7 @@ async function copy() {
   }
 }
 
+addEventListener("hashchange", goToEvent);
 line.onframe = heard;
 line.onstate = show;
 the("connect").addEventListener("submit", connect);

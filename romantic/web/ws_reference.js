@@ -34,6 +34,14 @@ export function find(text) {
   }
 }
 
+/** Open the event of this name, or of this id, and go there. */
+export function reveal(name) {
+  const card = ["", "client-", "server-"].map((way) => document.getElementById(way + name)).find((one) => one?.matches("details"));
+  if (!card) return;
+  card.open = true;
+  card.scrollIntoView();
+}
+
 function event(id, message, ack, use) {
   const card = make("details", "card event");
   card.id = id;

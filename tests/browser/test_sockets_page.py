@@ -95,6 +95,8 @@ async def test_every_event_is_there_and_the_log_is_bounded_on_a_small_phone(open
     await tab.page.locator("#client-webrtc-offer").get_by_role("button", name="Use it above").click()
     await expect(tab.get("frame")).to_be_focused()
     await expect(tab.get("frame")).to_have_value(re.compile("webrtc-offer"))
+    await tab.page.evaluate("() => { location.hash = 'call-missed'; }")
+    await expect(tab.page.locator("#server-call-missed pre").first).to_be_in_viewport()
     await tab.get("find").fill("probe-result")
     await expect(tab.get("server-events").locator("details:visible")).to_have_count(1)
     assert await tab.width_beyond() == 0
