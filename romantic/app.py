@@ -22,6 +22,7 @@ from romantic.db import database
 from romantic.devices import routes as devices
 from romantic.devices.sending import add_pushes
 from romantic.docs.pages import add_docs
+from romantic.docs.sockets import add_sockets_page
 from romantic.http import LIMITER, Limiter, health, mount
 from romantic.http.health import LIFECYCLE, PROVIDERS, Lifecycle
 from romantic.http.middleware import observe
@@ -143,6 +144,7 @@ def create_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.extend((janitor, auditor, reconciler, photo_sweeper, media_sweeper, jobs))
     mount(app, ROUTES)
     add_docs(app)
+    add_sockets_page(app, demo=settings.development)
     if settings.development:
         from romantic.dev.wiring import add_development
 

@@ -108,10 +108,12 @@ def _joined(socket: Socket, call_id: UUID) -> KnownCall:
 
 
 async def offer(socket: Socket, *, room_id: str, target_user_id: UUID | None, offer: Any) -> dict[str, Any]:
+    """A description for the other side, at first or for an ICE restart; passed on as it is."""
     return await _describe(socket, room_id, target_user_id, "offer", offer)
 
 
 async def answer(socket: Socket, *, room_id: str, target_user_id: UUID | None, answer: Any) -> dict[str, Any]:
+    """The answer to the newest offer; passed on as it is."""
     return await _describe(socket, room_id, target_user_id, "answer", answer)
 
 
@@ -138,6 +140,7 @@ def ice_candidate(
 async def call_end(
     socket: Socket, *, room_id: str, user_id: UUID | None, reason: str | None
 ) -> dict[str, Any]:
+    """Hang up, or cancel what rings; the ack has the bill, as REST has."""
     _check_identity(socket, user_id)
     ending = Ending("ice_failed" if reason == "ice_failed" else "user_hangup", by=socket.user_id)
     try:
@@ -148,11 +151,13 @@ async def call_end(
 
 
 async def call_ringing(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
+    """A device of the receiver shows the call."""
     await conduct.ring(socket.app, call_id=call_id, user_id=socket.user_id)
     return {}
 
 
 async def call_accept(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
+    """Answer; the first device wins."""
     known = await conduct.accept(
         socket.app, call_id=call_id, user_id=socket.user_id, session_id=socket.session_id
     )
@@ -160,6 +165,7 @@ async def call_accept(socket: Socket, *, call_id: UUID) -> dict[str, Any]:
 
 
 async def call_reject(socket: Socket, *, call_id: UUID, reason: str | None) -> dict[str, Any]:
+    """Decline; the caller has every coin back."""
     await conduct.reject(
         socket.app, call_id=call_id, user_id=socket.user_id, session_id=socket.session_id, reason=reason
     )
@@ -204,6 +210,7 @@ async def monitor_offer(socket: Socket, *, call_id: UUID, sdp: str) -> dict[str,
 
 
 def monitor_beat(socket: Socket, *, call_id: UUID, **body: Any) -> None:
+    """The answer to `monitor-ping`, where no data channel to the server is open."""
     known = socket.app[LIVE].known(call_id)
     if known is None or socket.user_id not in known.parties:
         raise NotInCall

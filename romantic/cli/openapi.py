@@ -1,4 +1,4 @@
-"""run.py openapi: the description of the API, printed, or written where tools and the /docs page read it."""
+"""run.py openapi: the description of the API, printed, or written where tools and the /docs pages read it."""
 
 import json
 from pathlib import Path
@@ -9,12 +9,14 @@ FOLDER = Path(__file__).parents[2] / "config" / "api"
 
 def texts() -> dict[str, str]:
     """File name to content of every description that is kept with the code."""
-    from romantic.app import ROUTES
+    from romantic.app import EVENTS, ROUTES
+    from romantic.docs.asyncapi import asyncapi
     from romantic.docs.openapi import openapi
 
     documents: dict[str, Any] = {
         "openapi.json": openapi(ROUTES, version="3.1.0"),
         "openapi-3.0.json": openapi(ROUTES, version="3.0.3"),
+        "asyncapi.json": asyncapi(EVENTS),
     }
     return {name: json.dumps(document, indent=1) + "\n" for name, document in documents.items()}
 

@@ -1,4 +1,4 @@
-"""GET /demo and the people it lets one be or call."""
+"""GET /demo, GET /demo/check and the people they let one be or call."""
 
 from aiohttp import web
 
@@ -12,6 +12,10 @@ sql = load_queries("dev")
 
 async def show(_: web.Request) -> web.Response:
     return page("demo.html", camera=True)
+
+
+async def show_check(_: web.Request) -> web.Response:
+    return page("check.html", camera=True)
 
 
 async def list_people(request: web.Request) -> web.Response:
@@ -37,4 +41,5 @@ async def list_people(request: web.Request) -> web.Response:
 
 def add_demo(app: web.Application) -> None:
     app.router.add_get("/demo", show)
+    app.router.add_get("/demo/check", show_check)
     app.router.add_get("/dev/people.json", list_people)

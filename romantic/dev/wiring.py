@@ -8,6 +8,7 @@ from romantic.dev.demo import add_demo
 from romantic.dev.fcm import add_fcm
 from romantic.dev.moods import add_moods
 from romantic.dev.outbox import add_outbox
+from romantic.dev.sockets import add_sockets
 from romantic.dev.stripe import add_stripe
 from romantic.web import asset
 
@@ -24,4 +25,5 @@ def add_development(app: web.Application) -> None:
     add_admob(app)
     add_demo(app)
     add_stripe(app)
+    add_sockets(app)
     app.router.add_get("/web/{name}", serve_asset)

@@ -12,7 +12,7 @@ from romantic.realtime import Socket, on
 async def message_send(
     socket: Socket, *, receiver_id: UUID, message_text: str, message_type: str, client_message_id: str | None
 ) -> dict[str, Any]:
-    """Acknowledged only after the commit."""
+    """Write to somebody; acknowledged only after the commit."""
     return await desk.send(
         socket.app,
         sender_id=socket.user_id,
@@ -25,10 +25,12 @@ async def message_send(
 
 
 async def message_read(socket: Socket, *, user_id: UUID) -> dict[str, Any]:
+    """Everything this person has written is read."""
     return {"readCount": await desk.read(socket.app, user_id=socket.user_id, other_id=user_id)}
 
 
 async def typing(socket: Socket, *, user_id: UUID, is_typing: bool) -> None:
+    """Told to the other person at once, never stored."""
     await desk.tell_typing(socket.app, user_id=socket.user_id, other_id=user_id, is_typing=is_typing)
 
 

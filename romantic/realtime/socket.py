@@ -159,7 +159,7 @@ class Socket:
         if self.closed_by is not None:
             return
         self.closed_by, self.close_reason = code, reason
-        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._cut)
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.cut)
         if self.writing_since is not None:
             self._queue.clear()
         self._wake.set()
@@ -256,7 +256,8 @@ class Socket:
         with suppress(ConnectionError, RuntimeError):
             await self.ws.close(code=code, message=reason.encode()[:120])
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """End the connection without a word."""
         if self._transport is not None:
             self._transport.abort()
 

@@ -41,6 +41,7 @@ async def subscribe(socket: Socket, *, user_ids: list[UUID]) -> dict[str, Any]:
 
 
 def unsubscribe(socket: Socket, *, user_ids: list[UUID]) -> dict[str, Any]:
+    """Hear no more of these people."""
     socket.app[WATCHING].unsubscribe(socket, user_ids)
     return {"presences": []}
 

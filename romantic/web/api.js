@@ -7,6 +7,7 @@ export class Refusal extends Error {
     this.status = status;
     this.code = answer?.error?.code ?? "UNKNOWN";
     this.fields = answer?.error?.fields ?? [];
+    this.retryAfterMs = answer?.error?.retryAfterMs ?? null;
   }
 
   /** The message, with what is wrong about each field. */

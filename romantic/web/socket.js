@@ -5,6 +5,7 @@ import { Refusal } from "/web/api.js";
 const ACK_MS = 10_000;
 const PING_MS = 10_000;
 const LONGEST_WAIT_MS = 30_000;
+const LOST = 4009; // to the server: this end has heard nothing for too long
 
 /** Close codes after which coming back would not help, and why. */
 const STOPS = {
@@ -28,12 +29,18 @@ export class Socket {
   #failures = 0;
   #timer = null;
   #heardAt = 0;
+  #place = null; // {sessionId, epoch, seq}: where in the person's stream this socket is
+  #watch;
+  #gone = new AbortController();
 
-  /** `session` gives tokens; `on("state", …)` tells {state: "connecting|open|waiting|stopped", words, code}. */
+  /**
+   * `session` gives tokens; `on("state", …)` tells {state: "connecting|open|waiting|stopped", words, code}.
+   * `on("resumed", …)` tells after a return whether all that was missed has come: {recovered, reason?}.
+   */
   constructor(session) {
     this.#session = session;
-    addEventListener("online", () => this.#timer && this.open());
-    setInterval(() => this.#checkLife(), PING_MS / 2);
+    addEventListener("online", () => this.#timer && this.open(), { signal: this.#gone.signal });
+    this.#watch = setInterval(() => this.#checkLife(), PING_MS / 2);
   }
 
   get isOpen() {
@@ -77,8 +84,30 @@ export class Socket {
     });
   }
 
-  #receive({ event, data, id }) {
+  /** Lose the connection, as a tunnel would, and come back. */
+  drop() {
+    if (!this.#ws) return;
+    this.#ws.onclose = this.#ws.onmessage = null;
+    this.#ws.close(LOST);
+    this.#closed(1006, "");
+  }
+
+  /** Leave for good. */
+  close() {
+    this.#gone.abort();
+    clearInterval(this.#watch);
+    clearTimeout(this.#timer);
+    if (this.#ws) this.#ws.onclose = this.#ws.onmessage = null;
+    this.#ws?.close(1000);
+    this.#ws = null;
+  }
+
+  #receive({ event, data, id, seq }) {
     this.#heardAt = performance.now();
+    if (seq !== undefined && this.#place) {
+      if (seq <= this.#place.seq) return; // sent again by a resume
+      this.#place.seq = seq;
+    }
     const waiting = this.#waiting.get(id);
     if (waiting && event === "ack") return this.#settle(id, waiting.resolve, data);
     if (waiting && event === "error") {
@@ -86,11 +115,26 @@ export class Socket {
     }
     if (event === "ready") {
       this.#failures = 0;
+      this.#resume(data);
       this.#tell("state", { state: "open", words: "Connected" });
     }
+    if (event === "resumed" && !data.recovered) this.#place = { ...this.#place, epoch: data.epoch, seq: data.seq };
     if (event === "token-expiring") this.#renew();
     this.#tell("*", data, event, "in");
     return this.#tell(event, data);
+  }
+
+  /** After a return, ask for what was missed; it must be the first frame. */
+  async #resume({ sessionId, epoch, seq }) {
+    const before = this.#place;
+    const goesOn = before?.epoch === epoch;
+    this.#place = { sessionId, epoch, seq: goesOn ? Math.min(before.seq, seq) : seq };
+    if (!before) return;
+    try {
+      await this.ask("resume", before);
+    } catch (error) {
+      if (error.code === "UNKNOWN_EVENT") this.#tell("resumed", { recovered: false, reason: "unsupported" });
+    }
   }
 
   #settle(id, finish, value) {
@@ -117,11 +161,7 @@ export class Socket {
     if (!this.isOpen) return;
     const silence = performance.now() - this.#heardAt;
     if (silence > PING_MS) this.emit("ping");
-    if (silence > 2.5 * PING_MS) {
-      this.#ws.onclose = null;
-      this.#ws.close();
-      this.#closed(1006, "");
-    }
+    if (silence > 2.5 * PING_MS) this.drop();
   }
 
   async #closed(code, reason) {

@@ -1,5 +1,6 @@
 """A real Chromium, and an application in its development dress for it to look at."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -48,9 +49,27 @@ async def browser(in_ci: bool) -> AsyncIterator[Browser]:
 class Site:
     """An application with its seeded people, and where it listens."""
 
-    def __init__(self, app: web.Application, url: str) -> None:
+    def __init__(self, app: web.Application, url: str, runner: web.AppRunner) -> None:
         self.app = app
         self.url = url
+        self._runner = runner
+        self._in_its_place: asyncio.Server | None = None
+
+    async def die(self) -> None:
+        """Stop in the middle of a test. The port stays taken, or the site of another test would answer there."""
+        port = urlsplit(self.url).port
+        self._in_its_place = await asyncio.start_server(_hang_up, "127.0.0.1", port, reuse_port=True)
+        await self._runner.cleanup()
+
+    async def close(self) -> None:
+        if self._in_its_place is None:
+            await self._runner.cleanup()
+        else:
+            self._in_its_place.close()
+
+
+def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.close()
 
 
 @pytest.fixture
@@ -65,9 +84,10 @@ async def site(request: pytest.FixtureRequest, postgres: str, valkey: str) -> As
     app = create_app(settings)
     runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    yield Site(app, url)
-    await runner.cleanup()
+    await web.TCPSite(runner, "127.0.0.1", port, reuse_port=True).start()
+    site = Site(app, url, runner)
+    yield site
+    await site.close()
 
 
 class Tab:

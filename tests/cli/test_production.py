@@ -70,7 +70,7 @@ async def test_serves_on_the_stores_it_was_given(server: Server) -> None:
     assert not server.place.home.exists()
 
 
-@pytest.mark.parametrize("path", ["/dev/outbox", "/dev/outbox.json", "/demo", "/web/demo.js"])
+@pytest.mark.parametrize("path", ["/dev/outbox", "/dev/outbox.json", "/demo", "/demo/check", "/web/demo.js"])
 async def test_development_routes_do_not_exist(server: Server, path: str) -> None:
     async with ClientSession() as http, http.get(server.ready() + path) as response:
         answer = await response.json()

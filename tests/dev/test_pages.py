@@ -1,4 +1,4 @@
-"""GET /demo, /dev/people.json, /dev/outbox and /web/{name}: the pages of a development server."""
+"""GET /demo, /demo/check, /dev/people.json, /dev/outbox and /web/{name}: the pages of a development server."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ async def client(make_client: MakeApp) -> Any:
     return await make_client(romantic_env="development", otp_test_numbers="+10000000001=000000@2099-12-31")
 
 
-@pytest.mark.parametrize("path", ["/demo", "/dev/outbox"])
+@pytest.mark.parametrize("path", ["/demo", "/demo/check", "/dev/outbox"])
 async def test_pages_run_nothing_inline_and_load_nothing_from_elsewhere(client, path):
     response = await client.get(path)
 
@@ -25,10 +25,12 @@ async def test_pages_run_nothing_inline_and_load_nothing_from_elsewhere(client, 
     assert "http" not in policy
 
 
-async def test_only_the_demo_may_ask_for_the_camera(client):
+async def test_only_the_demo_and_the_check_may_ask_for_the_camera(client):
     demo, outbox = await client.get("/demo"), await client.get("/dev/outbox")
+    check = await client.get("/demo/check")
 
     assert demo.headers["Permissions-Policy"] == "camera=(self), microphone=(self)"
+    assert check.headers["Permissions-Policy"] == "camera=(self), microphone=(self)"
     assert outbox.headers["Permissions-Policy"] == "camera=(), microphone=()"
 
 
@@ -52,7 +54,8 @@ async def test_only_people_with_a_test_number_come_with_their_code(client):
 
 
 @pytest.mark.parametrize(
-    "path", ["/demo", "/dev/people.json", "/dev/outbox", "/dev/outbox.json", "/web/demo.js"]
+    "path",
+    ["/demo", "/demo/check", "/dev/people.json", "/dev/outbox", "/dev/outbox.json", "/web/demo.js"],
 )
 async def test_none_of_it_exists_outside_development(make_client: MakeApp, path):
     client = await make_client(romantic_env="test")

@@ -1,16 +1,22 @@
-"""The protocol document and the server cannot drift: what the page shows is sent, and what is heard is compared with it."""
+"""The protocol's page, the AsyncAPI document and the server cannot drift.
+
+What the page shows is sent; what is heard is compared with the page and held against the document's schemas.
+"""
 
 import asyncio
+import json
 from collections import defaultdict
 
+import jsonschema
 import pytest
 
 from romantic.app import EVENTS
+from romantic.cli.openapi import FOLDER
+from romantic.docs import protocol
 from romantic.rtc.client import ProbeClient
 from tests.calls.real_phone import LOOPBACK, RealPhone
 from tests.calls.stage import Call, alive
 from tests.phone import Phone
-from tests.realtime import protocol
 from tests.realtime.conftest import another_device
 
 ASKED, SHOWN = protocol.client_events(), protocol.server_events()
@@ -26,16 +32,7 @@ SETTINGS = {
 }
 
 
-def keys_of_the_example_with(key):
-    return next(set(example) for example in protocol.examples() if key in example)
-
-
-#: Acks that the table describes in words.
-ACKS = {
-    "join-room": keys_of_the_example_with("shouldOffer"),
-    "call-end": set(SHOWN["call-ended"].data[0]) | {"newBalance"},
-    "monitor-offer": set(SHOWN["monitor-answer"].data[0]) - {"callId"},
-}
+MESSAGES = json.loads((FOLDER / "asyncapi.json").read_text())["components"]["messages"]
 
 
 class Story:
@@ -44,6 +41,7 @@ class Story:
     def __init__(self, connect):
         self.heard = defaultdict(list)
         self.acks = defaultdict(list)
+        self.sent = defaultdict(list)
         self._connect = connect
 
     async def phone(self, person, **kwargs):
@@ -77,6 +75,7 @@ class Story:
         """Send the page's own frame with ids of ours; nothing else is changed or added."""
         shown = ASKED[name].data
         assert values.keys() <= shown.keys(), name
+        self.sent[name].append(json.loads(json.dumps(shown | values, default=str)))
         answer = await phone.ask(name, **(shown | values))
         assert "error" not in answer, (name, answer)
         return answer
@@ -274,14 +273,24 @@ async def test_what_the_page_shows_is_what_is_sent(story, make_client, make_pers
 
     await asyncio.gather(*(scene(story, client, make_person, outside, sql) for scene in scenes))
 
-    assert set(story.acks) == set(ASKED)
+    assert set(story.acks) == set(story.sent) == set(ASKED)
     for name, answers in story.acks.items():
-        expected = ACKS.get(name, ASKED[name].ack_keys)
-        assert [set(answer) for answer in answers] == [expected] * len(answers), name
+        assert [set(answer) for answer in answers] == [set(ASKED[name].ack)] * len(answers), name
+        for data in story.sent[name]:
+            hold(f"client-{name}", {"event": name, "data": data, "id": 1})
+        for answer in answers:
+            hold(f"ack-{name}", {"event": "ack", "data": answer, "id": 1})
     heard = {name: frames for name, frames in story.heard.items() if name not in ("ack", "error")}
     assert set(heard) == set(SHOWN)
     for name, frames in heard.items():
         compare(name, SHOWN[name], frames)
+        for frame in frames:
+            hold(f"server-{name}", frame)
+
+
+def hold(message, frame):
+    """The frame is what the document says of this message."""
+    jsonschema.validate(frame, MESSAGES[message]["payload"], format_checker=jsonschema.FormatChecker())
 
 
 def compare(name, shown, frames):
