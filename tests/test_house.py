@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "cli": {
         "admin", "app", "auth", "calls", "coins", "db", "dev", "docs", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc",
-        "settings", "webhooks",
+        "settings", "users", "webhooks",
     },
 }  # fmt: skip
 

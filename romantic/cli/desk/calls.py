@@ -109,5 +109,5 @@ def _why(call: Row, entry: Row) -> str:
     if kind == "refund":
         return f"given back: {call['end_reason']}, {call['duration_seconds']} s talked"
     if kind == "earn":
-        return f"{call['share'] * 100:g} % of the {call['coins_spent']} coins the caller paid"
+        return f"{float(call['share']) * 100:g} % of the {call['coins_spent']} coins the caller paid"
     return str(entry["description"])
