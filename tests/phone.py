@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from aiohttp import ClientResponse, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientConnectionResetError, ClientResponse, ClientWebSocketResponse, WSMsgType
 from aiohttp.test_utils import TestClient
 
 PATIENCE = 5.0
@@ -92,9 +92,12 @@ class Phone:
 
     async def closed(self, *, within: float = PATIENCE) -> int | None:
         """The code the server hangs up with, once it does."""
-        async with asyncio.timeout(within):
-            while (message := await self.ws.receive()).type is WSMsgType.TEXT:
-                self.heard.append(message.json())
+        try:
+            async with asyncio.timeout(within):
+                while (message := await self.ws.receive()).type is WSMsgType.TEXT:
+                    self.heard.append(message.json())
+        except ClientConnectionResetError:  # the server was gone before the client could answer its close
+            return self.ws.close_code
         # The client's own answer may find the connection gone and turn close_code into 1006.
         return message.data if message.type is WSMsgType.CLOSE else self.ws.close_code
 

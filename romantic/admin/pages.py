@@ -11,8 +11,11 @@ FILES = (
     "admin.js",
     "admin_api.js",
     "admin_plots.js",
+    "admin_queue.js",
     "admin_report.js",
+    "admin_say.js",
     "admin_tables.js",
+    "admin_views.js",
     "pages.css",
     "icon.svg",
 )

@@ -41,7 +41,7 @@ class UsersQuery(PageQuery):
 
 
 class DaysQuery(Schema):
-    days = WholeNumber(load_default=14, validate=validate.Range(min=1, max=90))
+    days = fields.Int(load_default=14, validate=validate.Range(min=1, max=90))
 
 
 class ReasonBody(Schema):
