@@ -92,12 +92,15 @@ class Phone:
 
     async def closed(self, *, within: float = PATIENCE) -> int | None:
         """The code the server hangs up with, once it does."""
-        try:
-            async with asyncio.timeout(within):
-                while (message := await self.ws.receive()).type is WSMsgType.TEXT:
+        message = None
+        async with asyncio.timeout(within):
+            while message is None or message.type is WSMsgType.TEXT:
+                try:
+                    message = await self.ws.receive()
+                except ClientConnectionResetError:  # a ping nobody waits for an answer to; the close is behind it
+                    continue
+                if message.type is WSMsgType.TEXT:
                     self.heard.append(message.json())
-        except ClientConnectionResetError:  # the server was gone before the client could answer its close
-            return self.ws.close_code
         # The client's own answer may find the connection gone and turn close_code into 1006.
         return message.data if message.type is WSMsgType.CLOSE else self.ws.close_code
 

@@ -131,6 +131,7 @@ def audit_view(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "actorId": row["actor_id"],
+        "actorName": row["actor_name"],
         "operator": row["operator"],
         "action": row["action"],
         "targetType": row["target_type"],

@@ -31,11 +31,9 @@ export function show({ report, reporter, reported, earlier }, readMessages) {
   const by = make("p", "quiet", `Reported by ${report.reporterName}, `, ago(report.createdAt), " ", pill(report.status, report.status));
   const words = make("blockquote", "", report.description ?? "No description.");
   words.dataset.testid = "description";
-  find("about").replaceChildren(
-    title, by, words, profile(report, reported),
-    make("div", "people", person("Reported", reported, report), person("Reporter", reporter, report)),
-    messages(report, readMessages), before(earlier), decided(report),
-  );
+  const people = make("div", "people", person("Reported", reported, report), person("Reporter", reporter, report));
+  const parts = [profile(report, reported), people, messages(report, readMessages), before(earlier), decided(report)];
+  find("about").replaceChildren(title, by, words, ...parts.filter(Boolean));
 }
 
 /** The profile as it was when it was reported. */
@@ -62,15 +60,17 @@ function photo(url, reported) {
   return Object.assign(make("img"), { src: at.href, alt: `Photo of ${reported.fullName}`, loading: "lazy" });
 }
 
+const times = (number) => ["never", "once", "twice"][number] ?? `${number} times`;
+
 function person(side, who, report) {
   const id = side === "Reporter" ? report.reporterId : report.reportedUserId;
   const facts = [
     ["Account", `${who.status}${who.suspendedUntil ? ` until ${new Date(who.suspendedUntil).toLocaleDateString()}` : ""}`],
     ["Here for", ago(who.createdAt).textContent.replace(" ago", "")],
-    ["Reported", `${who.reportsAbout} times, ${who.reportsOpen} open`],
-    ["Warned", `${who.warnings} times`],
-    ["Shut out", `${who.exclusions} times`],
-    ["Has reported", `${who.reportsMade} times, ${who.reportsMadeInVain} dismissed`],
+    ["Reported", `${times(who.reportsAbout)}, ${who.reportsOpen} open`],
+    ["Warned", times(who.warnings)],
+    ["Shut out", times(who.exclusions)],
+    ["Has reported", `${times(who.reportsMade)}, ${who.reportsMadeInVain} dismissed`],
     ["Coins", String(who.coins)],
     ["Phone", who.phone ?? "none"],
     ["Id", short(id)],

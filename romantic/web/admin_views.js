@@ -52,7 +52,7 @@ export async function loadAudit(page = 1) {
   const { entries, pagination } = await api.get("/audit-log", { page, limit: PAGE });
   const rows = entries.map((entry) => [
     ago(entry.createdAt),
-    entry.operator ? `${entry.operator} (command line)` : short(entry.actorId),
+    entry.operator ? `${entry.operator} (command line)` : entry.actorName ?? short(entry.actorId),
     make("code", "", entry.action),
     `${entry.targetType} ${entry.targetId ? short(entry.targetId) : entry.targetKey.slice(0, 24)}`,
     entry.reason ?? "",
@@ -68,5 +68,6 @@ export async function loadAudit(page = 1) {
 function changes({ before, after }) {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   const differing = names.filter((name) => (before[name] ?? null) !== (after[name] ?? null));
-  return make("span", "quiet", differing.map((name) => `${name}: ${before[name] ?? "–"} → ${after[name] ?? "–"}`).join(", "));
+  const words = differing.map((name) => `${name}: ${before[name] ?? "–"} → ${after[name] ?? "–"}`).join(", ");
+  return words && make("span", "quiet", words);
 }

@@ -73,23 +73,25 @@ ORDER BY id;
 
 -- name: list_audit
 SELECT
-    id,
-    actor_id,
-    operator,
-    action,
-    target_type,
-    target_id,
-    target_key,
-    reason,
-    before,
-    after,
-    request_id,
-    created_at
-FROM admin_audit
+    audit.id,
+    audit.actor_id,
+    actor.full_name AS actor_name,
+    audit.operator,
+    audit.action,
+    audit.target_type,
+    audit.target_id,
+    audit.target_key,
+    audit.reason,
+    audit.before,
+    audit.after,
+    audit.request_id,
+    audit.created_at
+FROM admin_audit AS audit
+LEFT JOIN users AS actor ON actor.id = audit.actor_id
 WHERE
-    (%(target_id)s::uuid IS NULL OR target_id = %(target_id)s)
-    AND (%(actor_id)s::uuid IS NULL OR actor_id = %(actor_id)s)
-ORDER BY id DESC
+    (%(target_id)s::uuid IS NULL OR audit.target_id = %(target_id)s)
+    AND (%(actor_id)s::uuid IS NULL OR audit.actor_id = %(actor_id)s)
+ORDER BY audit.id DESC
 LIMIT %(page_size)s OFFSET %(page_offset)s;
 
 -- name: count_audit

@@ -42,7 +42,7 @@ def _told(row: Row) -> Row:
         if before.get(name) != after.get(name)
     ]
     return {
-        "by": row["operator"] or row["actor_id"],
+        "by": row["operator"] or row["actor_name"],
         "target": f"{row['target_type']} {row['target_id'] or row['target_key']}",
         "changed": ", ".join(changed),
     }

@@ -19,7 +19,7 @@ COLUMNS = ("id", "full_name", "phone", "role", "status", "coins_balance", "last_
 REPORTS = ("id", "reason", "status", "action", "reporter_name", "created_at")
 CALLS = ("id", "call_type", "end_reason", "duration_seconds", "coins_spent", "created_at")
 ENTRIES = ("seq", "transaction_type", "amount", "balance_after", "description", "created_at")
-DECISIONS = ("id", "action", "reason", "operator", "actor_id", "created_at")
+DECISIONS = ("id", "action", "reason", "operator", "actor_name", "created_at")
 NEWEST = 10
 
 
