@@ -6,6 +6,8 @@ from aiohttp import web
 
 from romantic.admin import purchases as admin_purchases
 from romantic.admin import routes as admin
+from romantic.admin.consequences import add_consequences
+from romantic.admin.pages import add_pages
 from romantic.auth import account
 from romantic.auth import routes as auth
 from romantic.auth.delivery import add_delivery
@@ -68,6 +70,7 @@ from romantic.users.watching import add_watching, hide, look_again
 from romantic.webhooks import routes as webhooks
 from romantic.webhooks import sms as sms_webhooks
 from romantic.webhooks import whatsapp as whatsapp_webhooks
+from romantic.webhooks.replay import add_replay
 from romantic.webhooks.statuses import add_statuses
 
 ROUTES = (
@@ -126,6 +129,8 @@ def create_app(settings: Settings) -> web.Application:
     add_delivery(app)
     add_statuses(app)
     add_pushes(app)
+    add_replay(app)
+    add_consequences(app)
     email_preferences.add_email(app)
     add_presence(app)
     who_is_online.add_presence(app)
@@ -145,6 +150,7 @@ def create_app(settings: Settings) -> web.Application:
     mount(app, ROUTES)
     add_docs(app)
     add_sockets_page(app, demo=settings.development)
+    add_pages(app)
     if settings.development:
         from romantic.dev.wiring import add_development
 

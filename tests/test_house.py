@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "users": {"db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "signals"},
     "coins": {"db", "errors", "http", "integrations", "jobs", "realtime", "settings"},
     "auth": {"coins", "db", "errors", "http", "integrations", "jobs", "redis", "settings", "signals", "users"},
-    "admin": {"auth", "calls", "coins", "db", "errors", "http", "integrations", "jobs", "realtime", "settings", "signals", "users"},
+    "admin": {"auth", "calls", "coins", "db", "errors", "http", "integrations", "jobs", "realtime", "settings", "signals", "users", "web"},
     "webhooks": {"auth", "coins", "db", "errors", "http", "integrations", "jobs", "settings"},
     "super_lover": {"coins", "db", "errors", "http", "jobs", "realtime", "settings", "signals"},
     "preferences": {"auth", "db", "errors", "http", "integrations", "jobs", "settings", "signals"},
@@ -48,7 +48,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "probe", "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
     },
     "cli": {
-        "admin", "app", "auth", "coins", "db", "dev", "docs", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc", "settings",
+        "admin", "app", "auth", "calls", "coins", "db", "dev", "docs", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc",
+        "settings", "users", "webhooks",
     },
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from romantic.http import PageQuery, Schema, WholeNumber, Words
 from romantic.http.envelope import camel
 
 REPORT_STATES = ("pending", "investigating", "resolved", "dismissed")
+ADJUSTMENTS = ("goodwill", "correction", "fraud", "test")
 ACTIONS = ("none", "warn", "suspend", "ban", "remove_photo")
 USER_STATES = ("active", "suspended", "banned", "deleted")
 
@@ -28,6 +29,7 @@ class ReportBody(Schema):
     status = fields.Str(required=True, validate=validate.OneOf(REPORT_STATES[1:]))
     admin_notes = Words(load_default=None, most=4000, allow_none=True)
     action = fields.Str(load_default=None, validate=validate.OneOf(ACTIONS))
+    days = WholeNumber(load_default=None, validate=validate.Range(min=1, max=3650))
     version = WholeNumber(load_default=None, validate=validate.Range(min=1))
 
 
@@ -35,6 +37,11 @@ class UsersQuery(PageQuery):
     status = fields.Str(load_default=None, validate=validate.OneOf(USER_STATES))
     phone_number = fields.Str(load_default=None, validate=validate.Length(max=20))
     user_id = fields.UUID(load_default=None)
+    name = fields.Str(load_default=None, validate=validate.Length(min=1, max=100))
+
+
+class DaysQuery(Schema):
+    days = fields.Int(load_default=14, validate=validate.Range(min=1, max=90))
 
 
 class ReasonBody(Schema):
@@ -52,7 +59,7 @@ class AdjustBody(Schema):
     amount = WholeNumber(
         required=True, validate=[validate.Range(min=-1_000_000, max=1_000_000), validate.NoneOf([0])]
     )
-    reason = fields.Str(required=True, validate=validate.OneOf(("goodwill", "correction", "fraud", "test")))
+    reason = fields.Str(required=True, validate=validate.OneOf(ADJUSTMENTS))
     note = Words(required=True, least=3, most=500)
     reference_id = fields.UUID(required=True)
 
@@ -66,7 +73,9 @@ def report_view(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "reporterId": row["reporter_id"],
+        "reporterName": row["reporter_name"],
         "reportedUserId": row["reported_user_id"],
+        "reportedName": row["reported_name"],
         "reason": row["reason"],
         "description": row["description"],
         "status": row["status"],
@@ -75,6 +84,7 @@ def report_view(row: Row) -> dict[str, Any]:
         "decidedBy": row["decided_by"],
         "version": row["version"],
         "snapshot": row["snapshot"],
+        "messageCount": row["message_count"],
         "createdAt": row["created_at"],
         "updatedAt": row["updated_at"],
     }
@@ -101,13 +111,16 @@ def live_call_view(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "callerId": row["caller_id"],
+        "callerName": row["caller_name"],
         "receiverId": row["receiver_id"],
+        "receiverName": row["receiver_name"],
         "callType": row["call_type"],
         "status": row["status"],
         "billing": row["billing"],
         "coinsCharged": row["coins_charged"],
         "evidenceLevel": row["evidence_level"],
         "gaps": row["gaps"],
+        "mos": row["mos"],
         "answeredAt": row["answered_at"],
         "startedAt": row["started_at"],
         "createdAt": row["created_at"],
@@ -118,9 +131,12 @@ def audit_view(row: Row) -> dict[str, Any]:
     return {
         "id": row["id"],
         "actorId": row["actor_id"],
+        "actorName": row["actor_name"],
+        "operator": row["operator"],
         "action": row["action"],
         "targetType": row["target_type"],
         "targetId": row["target_id"],
+        "targetKey": row["target_key"],
         "reason": row["reason"],
         "before": row["before"],
         "after": row["after"],
@@ -165,6 +181,47 @@ LEDGER = (
     "description",
     "created_at",
 )
+
+
+PERSON = (
+    "id",
+    "full_name",
+    "age",
+    "gender",
+    "bio",
+    "location",
+    "profile_image_url",
+    "role",
+    "status",
+    "suspended_until",
+    "is_verified",
+    "is_super_lover",
+    "is_online",
+    "last_seen",
+    "created_at",
+    "reports_about",
+    "reports_open",
+    "warnings",
+    "exclusions",
+    "reports_made",
+    "reports_made_in_vain",
+)
+DAY = ("new_users", "answered", "unanswered", "failed", "coins_spent", "mos", "reports")
+
+
+def person_view(row: Row) -> dict[str, Any]:
+    """Somebody with their history of reports and decisions; of the phone number nothing but its end."""
+    plain = {camel(name): row[name] for name in PERSON}
+    return plain | {"phone": row["phone_ends"] and f"+***{row['phone_ends']}", "coins": row["coins_balance"]}
+
+
+def message_view(message: dict[str, Any]) -> dict[str, Any]:
+    """A message of a report's snapshot, as it was kept."""
+    return {camel(name): value for name, value in message.items()}
+
+
+def day_view(row: Row) -> dict[str, Any]:
+    return {"day": row["day"].isoformat()} | {camel(name): row[name] for name in DAY}
 
 
 def explained_view(row: Row) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from uuid import UUID
 from romantic.admin.errors import InvalidUserState, ReportDecided, ReportNotFound
 from romantic.coins import service as coins
 from romantic.db import Connection, Row, load_queries
+from romantic.jobs import enqueue
+from romantic.signals import announce_gone
 from romantic.users.errors import UserNotFound
 
 sql = load_queries("admin")
@@ -15,14 +17,19 @@ OPEN = ("pending", "investigating")
 SUSPENSION_DAYS = 7
 #: What an action does to the status of the reported person.
 STATUS_OF = {"suspend": "suspended", "ban": "banned"}
+#: Why sessions, sockets and calls end of somebody who was suspended or banned.
+SHUT_OUT = "banned"
+#: The jobs that tell phones.
+WARNED, ADJUSTED = "admin.warned", "admin.adjusted"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and under which request; `id` None is the command line."""
+    """Who acts, and under which request; `id` None is the command line, and `operator` who sat at it."""
 
     id: UUID | None
     request_id: str | None = None
+    operator: str | None = None
 
 
 async def audit(
@@ -31,18 +38,21 @@ async def audit(
     action: str,
     *,
     target_type: str,
-    target_id: UUID,
+    target_id: UUID | None = None,
+    target_key: str | None = None,
     before: Row | None = None,
     after: Row | None = None,
     reason: str | None = None,
 ) -> None:
-    """Leave a trail: what was, what is, why."""
+    """Leave a trail: what was, what is, why. `target_key` names what has no id of its own, never a number."""
     await conn.run(
         sql.add_audit,
         actor_id=actor.id,
+        operator=actor.operator,
         action=action,
         target_type=target_type,
         target_id=target_id,
+        target_key=target_key,
         reason=reason,
         before=_plain(before),
         after=_plain(after),
@@ -63,9 +73,11 @@ async def decide(
     status: str,
     admin_notes: str | None,
     action: str | None,
-    version: int | None,
+    version: int | None = None,
+    days: int | None = None,
+    reason: str | None = None,
 ) -> UUID | None:
-    """Move a report on and act on the reported person; returns them if their sessions must end.
+    """Move a report on and act on the reported person; returns them if their sessions end.
 
     Needs a transaction. A decided report stays decided: raises ReportDecided; ReportNotFound.
     """
@@ -83,17 +95,32 @@ async def decide(
         actor_id=actor.id,
     )
     await audit(
-        conn, actor, "report.decide", target_type="report", target_id=report_id, before=report, after=after
+        conn,
+        actor,
+        "report.decide",
+        target_type="report",
+        target_id=report_id,
+        before=report,
+        after=after,
+        reason=reason or admin_notes,
     )
+    return await _act(conn, actor, action, report=report, days=days)
+
+
+async def _act(
+    conn: Connection, actor: Actor, action: str | None, *, report: Row, days: int | None
+) -> UUID | None:
+    """What a decision does to the reported person, who is returned if their sessions end."""
     user_id: UUID = report["reported_user_id"]
-    if action in STATUS_OF:
-        await set_status(
-            conn, actor, user_id=user_id, status=STATUS_OF[action], reason=f"report {report_id}",
-            days=SUSPENSION_DAYS if action == "suspend" else None,
-        )  # fmt: skip
+    reason = f"report {report['id']}"
+    if action == "warn":
+        await enqueue(conn, WARNED, {"userId": str(user_id)})
+    elif action == "remove_photo":
+        await remove_photo(conn, actor, user_id=user_id, reason=reason)
+    elif action in STATUS_OF:
+        length = (days or SUSPENSION_DAYS) if action == "suspend" else None
+        await set_status(conn, actor, user_id=user_id, status=STATUS_OF[action], reason=reason, days=length)
         return user_id
-    if action == "remove_photo":
-        await remove_photo(conn, actor, user_id=user_id, reason=f"report {report_id}")
     return None
 
 
@@ -110,7 +137,10 @@ async def _lock_person(conn: Connection, user_id: UUID) -> Row:
 async def set_status(
     conn: Connection, actor: Actor, *, user_id: UUID, status: str, reason: str, days: int | None = None
 ) -> None:
-    """Suspend, ban or let back in. Needs a transaction. Raises UserNotFound, InvalidUserState."""
+    """Suspend, ban or let back in; whoever is shut out leaves every node at once.
+
+    Needs a transaction. Raises UserNotFound, InvalidUserState.
+    """
     before = await _lock_person(conn, user_id)
     if before["status"] == status:
         raise InvalidUserState(status=status)
@@ -125,6 +155,8 @@ async def set_status(
         after=after,
         reason=reason,
     )
+    if status != "active":
+        await announce_gone(conn, user_id, SHUT_OUT)
 
 
 async def verify(conn: Connection, actor: Actor, *, user_id: UUID, reason: str) -> None:
@@ -185,17 +217,25 @@ async def adjust(
             after=entry,
             reason=f"{reason}: {note}",
         )
+        await enqueue(conn, ADJUSTED, {"userId": str(user_id), "referenceId": str(reference_id)})
     return entry
 
 
-async def set_role(conn: Connection, actor: Actor, *, phone_number: str, role: str) -> UUID:
+async def set_role(
+    conn: Connection, actor: Actor, *, user_id: UUID, role: str, reason: str | None = None
+) -> None:
     """Make somebody staff, or nobody special again. Needs a transaction. Raises UserNotFound."""
-    before = await conn.one(sql.find_role, phone_number=phone_number)
+    before = await conn.one(sql.find_role, user_id=user_id)
     if before is None:
         raise UserNotFound
-    after = await conn.one(sql.set_role, phone_number=phone_number, role=role)
+    after = await conn.one(sql.set_role, user_id=user_id, role=role)
     await audit(
-        conn, actor, "user.set_role", target_type="user", target_id=before["id"], before=before, after=after
+        conn,
+        actor,
+        "user.set_role",
+        target_type="user",
+        target_id=user_id,
+        before=before,
+        after=after,
+        reason=reason,
     )
-    user_id: UUID = before["id"]
-    return user_id

@@ -167,3 +167,30 @@ async def check(
 async def unlock(conn: Connection, *, phone_number: str) -> bool:
     """Forget the wrong guesses of a number; False if there were none. The limits on sending stay."""
     return await conn.run(sql.clear_failures, phone_number=phone_number) > 0
+
+
+async def describe(conn: Connection, settings: Settings, *, phone_number: str) -> tuple[Row, list[Row]]:
+    """For whoever helps its owner: where a number stands with its limits, and its codes without the codes."""
+    budget = await conn.one(
+        sql.count_codes, phone_number=phone_number, ip=None, country_prefix=country_prefix(phone_number)
+    )
+    assert budget is not None
+    wait = 0.0
+    try:
+        _within_budget(settings, budget)
+    except RateLimited as limited:
+        wait = limited.retry_after or 0.0
+    state = {
+        "wrong_guesses": budget["failures"],
+        "wrong_guesses_that_stop_it": STOP_AFTER,
+        "codes_in_an_hour": budget["in_an_hour"],
+        "codes_in_a_day": budget["in_a_day"],
+        "may_ask_in_s": round(wait),
+        "is_test_number": phone_number in settings.test_numbers,
+    }
+    return state, await conn.all(sql.list_codes, phone_number=phone_number)
+
+
+async def forget_codes(conn: Connection, *, phone_number: str) -> bool:
+    """Forget the codes of a number, and with them what they used up of its budget; False without any."""
+    return await conn.run(sql.delete_codes_of, phone_number=phone_number) > 0

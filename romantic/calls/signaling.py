@@ -128,9 +128,10 @@ async def _describe(
 def ice_candidate(
     socket: Socket, *, room_id: str, target_user_id: UUID | None, candidate: Any
 ) -> dict[str, Any] | Awaitable[dict[str, Any]]:
-    """Passed on at once where the call is kept; elsewhere asked for, and the socket's next frame waits."""
+    """A candidate, several, or null at the end; passed on as they are."""
     call_id = _call_id(room_id)
     known = _joined(socket, call_id)
+    # At once where the call is kept; elsewhere it is asked for, and the socket's next frame waits.
     if isinstance(known, LiveCall):
         body = {"candidate": candidate, "target": target_user_id}
         return pass_candidate(socket.app, known, _phone(socket), body)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from romantic.cli import admin, config
+from romantic.cli import config
 from romantic.cli.faults import CommandFault
 from romantic.cli.probe import options as probe_options
 from romantic.settings import SettingsFaulty, load_settings
@@ -17,7 +17,8 @@ EX_USAGE, UNKNOWN = 2, 3  # argparse's, and what a monitoring plugin says when i
 
 def main() -> None:
     """Run one command; what it cannot do, and a faulty configuration, is said without a traceback."""
-    arguments = _parser().parse_args(sys.argv[1:] or ["serve"])
+    words = sys.argv[1:] or ["serve"]
+    arguments = _parser(words[0]).parse_args(words)
     try:
         code = arguments.run(arguments)
         sys.stdout.flush()
@@ -44,7 +45,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(code, f"{self.prog}: error: {message}\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
+    """Every command; what `admin` knows only if it is asked for, since it loads half the house."""
     about = "Romantic: dating and paid calls, realtime first."
     parser = _Parser(prog="run.py", description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -67,7 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seconds", type=int, default=2, help="length of one round")
     bench.add_argument("--runs", type=int, default=5, help="rounds per scenario")
     config.add_to(commands)
-    admin.add_to(commands)
+    summary = "work on the data: people, reports, calls, ledger, codes, jobs, keys, and the trail of it"
+    desk = commands.add_parser("admin", help=summary, description=summary)
+    if command == "admin":
+        from romantic.cli.admin import add_subjects
+
+        add_subjects(desk)
     return parser
 
 

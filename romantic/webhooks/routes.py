@@ -2,7 +2,6 @@
 
 from urllib.parse import parse_qsl
 
-import structlog
 from aiohttp import web
 
 from romantic.coins import ads
@@ -15,10 +14,8 @@ from romantic.integrations.admob import ADMOB, CallbackRefused, KeysUnavailable
 from romantic.integrations.stripe_payments import PAYMENTS, EventRefused
 from romantic.settings import SETTINGS
 from romantic.webhooks.errors import InvalidSignature
-from romantic.webhooks.forgery import WEBHOOKS, count_forgery
+from romantic.webhooks.forgery import WEBHOOKS, count_forgery, log_delivery
 from romantic.webhooks.stripe_events import take_event
-
-log = structlog.get_logger()
 
 LARGEST_EVENT = 1024 * 1024
 
@@ -34,7 +31,7 @@ async def take_stripe(request: web.Request) -> web.Response:
     event = parse_object(raw)
     async with transaction(request.app) as conn:
         effect = await take_event(conn, event)
-    log.info("webhook.taken", provider="stripe", event_type=event["type"], outcome=effect.outcome)
+    log_delivery("stripe", effect.outcome, event_type=event["type"])
     await tell_effect(request.app, effect, event_type=event["type"], provider_id=event["id"])
     return ok({"received": True}, "Event received")
 
@@ -50,11 +47,11 @@ async def take_admob(request: web.Request) -> web.Response:
         raise Unavailable(retry_after=60) from None
     callback = ads.read_callback(parse_qsl(content, keep_blank_values=True))
     if callback is None:
-        log.info("webhook.taken", provider="admob", outcome="not_ours")
+        log_delivery("admob", "not_ours", event_type="reward")
         return ok({"received": True}, "Callback received")
     async with transaction(request.app) as conn:
         reward = await ads.take_callback(conn, callback, request.app[SETTINGS])
-    log.info("webhook.taken", provider="admob", outcome=reward.outcome)
+    log_delivery("admob", reward.outcome, event_type="reward")
     if reward.entries:
         await tell_entries(request.app, reward.entries[0]["user_id"], reward.entries)
     return ok({"received": True}, "Callback received")

@@ -1,6 +1,5 @@
 """/api/webhooks/sms: Amazon SNS tells what became of the codes we sent as texts."""
 
-import structlog
 from aiohttp import web
 
 from romantic.errors import BadRequest, Unavailable
@@ -10,9 +9,7 @@ from romantic.integrations.sns_events import SNS_NOTES, NoteRefused, NoteUnprove
 from romantic.settings import SETTINGS
 from romantic.webhooks import statuses
 from romantic.webhooks.errors import Unsigned
-from romantic.webhooks.forgery import WEBHOOKS, count_forgery
-
-log = structlog.get_logger()
+from romantic.webhooks.forgery import WEBHOOKS, count_forgery, log_delivery
 
 
 async def take(request: web.Request) -> web.Response:
@@ -24,7 +21,7 @@ async def take(request: web.Request) -> web.Response:
     try:
         if await notes.verify(note) == "SubscriptionConfirmation":
             await notes.confirm(note)
-            log.info("webhook.taken", provider="sms", outcome="subscribed")
+            log_delivery("sms", "subscribed", event_type="SubscriptionConfirmation")
             return ok(message="Subscription confirmed")
     except NoteRefused:
         await count_forgery(request, "sms")
@@ -37,7 +34,7 @@ async def take(request: web.Request) -> web.Response:
         told = None
     # An event type we have never heard of must not be asked for again and again.
     outcome = await statuses.keep(request.app, "sms", note["MessageId"], [told] if told else [])
-    log.info("webhook.taken", provider="sms", outcome=outcome)
+    log_delivery("sms", outcome, event_type="statuses")
     return ok(message="Webhook processed successfully")
 
 

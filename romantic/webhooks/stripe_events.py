@@ -11,19 +11,28 @@ from romantic.integrations.stripe_payments import Intent
 
 #: How a dispute ends well; an inquiry that goes no further is one that never was.
 WON = ("won", "warning_closed")
+UNREADABLE = "This event lacks what its type promises."
 
 
 async def take_event(conn: Connection, event: dict[str, Any]) -> Effect:
     """Write the event down and act on it, both or neither. Raises BadRequest for an event we cannot read."""
     try:
-        event_id, event_type = str(event["id"]), str(event["type"])
-        if not await purchases.add_event(conn, event_id=event_id, event_type=event_type, payload=event):
-            return Effect("duplicate")
-        act = ACTS.get(event_type)
+        is_new = await purchases.add_event(
+            conn, event_id=str(event["id"]), event_type=str(event["type"]), payload=event
+        )
+    except (KeyError, TypeError, ValueError):
+        raise BadRequest(UNREADABLE) from None
+    return await act_on(conn, event) if is_new else Effect("duplicate")
+
+
+async def act_on(conn: Connection, event: dict[str, Any]) -> Effect:
+    """What the event means, written down as its outcome; harmless twice. Raises BadRequest."""
+    try:
+        act = ACTS.get(str(event["type"]))
         effect = await act(conn, event["data"]["object"]) if act else Effect("ignored")
     except (KeyError, TypeError, ValueError):
-        raise BadRequest("This event lacks what its type promises.") from None
-    await purchases.set_outcome(conn, event_id=event_id, outcome=effect.outcome)
+        raise BadRequest(UNREADABLE) from None
+    await purchases.set_outcome(conn, event_id=str(event["id"]), outcome=effect.outcome)
     return effect
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 
-import structlog
 from aiohttp import web
 
 from romantic.errors import Forbidden, InvalidInput, Unavailable
@@ -13,9 +12,7 @@ from romantic.integrations.whatsapp import is_secret, is_signed, read_statuses
 from romantic.settings import SETTINGS
 from romantic.webhooks import statuses
 from romantic.webhooks.errors import Unsigned
-from romantic.webhooks.forgery import WEBHOOKS, count_forgery
-
-log = structlog.get_logger()
+from romantic.webhooks.forgery import WEBHOOKS, count_forgery, log_delivery
 
 #: Meta puts up to a thousand updates into one delivery and promises to stay below this.
 LARGEST_DELIVERY = 3 * 1024 * 1024
@@ -65,7 +62,7 @@ async def take(request: web.Request) -> web.Response:
         raise Unsigned
     told = read_statuses(parse_object(raw), settings.whatsapp_phone_number_id)
     outcome = await statuses.keep(request.app, "whatsapp", hashlib.sha256(raw).hexdigest(), told)
-    log.info("webhook.taken", provider="whatsapp", outcome=outcome, statuses=len(told))
+    log_delivery("whatsapp", outcome, event_type="statuses")
     return ok(message="Webhook processed successfully")
 
 

@@ -83,6 +83,26 @@ ON CONFLICT (phone_number) DO UPDATE SET failures = otp_failures.failures + 1, u
 -- name: clear_failures
 DELETE FROM otp_failures WHERE phone_number = %(phone_number)s;
 
+-- name: list_codes
+-- What became of the last codes of a number, without anything that tells a code.
+SELECT
+    created_at,
+    delivery_method,
+    delivery_status,
+    attempts_count,
+    attempts_allowed,
+    is_used,
+    fallback_at,
+    read_at,
+    expires_at
+FROM otp_codes
+WHERE phone_number = %(phone_number)s
+ORDER BY created_at DESC
+LIMIT 10;
+
+-- name: delete_codes_of
+DELETE FROM otp_codes WHERE phone_number = %(phone_number)s;
+
 -- name: delete_old_codes
 DELETE FROM otp_codes WHERE created_at < now() - interval '25 hours';
 

@@ -7,3 +7,27 @@ RETURNING TRUE;
 
 -- name: find_payload
 SELECT payload FROM webhook_events WHERE provider = %(provider)s AND event_id = %(event_id)s;
+
+-- name: find_event
+SELECT
+    provider,
+    event_id,
+    event_type,
+    outcome,
+    received_at
+FROM webhook_events
+WHERE provider = %(provider)s AND event_id = %(event_id)s;
+
+-- name: list_events
+SELECT
+    provider,
+    event_id,
+    event_type,
+    outcome,
+    received_at
+FROM webhook_events
+WHERE
+    (%(provider)s::text IS NULL OR provider = %(provider)s)
+    AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s)
+ORDER BY received_at DESC
+LIMIT %(page_size)s;

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from romantic.admin import routes as admin
-from tests.admin.test_moderation import make_staff  # noqa: F401 - a fixture
 from tests.coins.conftest import shop  # noqa: F401 - a fixture
 from tests.stripe_server import charge
 
@@ -13,7 +12,7 @@ REASON = {"reason": "The person asked for it"}
 
 
 @pytest.fixture
-async def desk(make_staff):  # noqa: F811
+async def desk(make_staff):
     return await make_staff("admin")
 
 

@@ -204,12 +204,15 @@ def test_ledger_check_names_who_drifts_and_leaves_a_running_database_alone(
 
 def test_unlock_forgets_wrong_guesses_without_telling_the_number(migrated: Place, stray: Postgres) -> None:
     change(stray, "INSERT INTO otp_failures (phone_number, failures) VALUES ('+15550000042', 50)")
+    reason = ("--reason", "called us")
 
-    first = migrated.run("admin", "otp", "unlock", "+1 (555) 000-0042")
-    again = migrated.run("admin", "otp", "unlock", "+15550000042")
+    first = migrated.run("admin", "otp", "unlock", "+1 (555) 000-0042", *reason)
+    again = migrated.run("admin", "otp", "unlock", "+15550000042", *reason)
 
-    assert first.stdout == "+***42: wrong guesses forgotten.\n"
-    assert again.stdout == "+***42 has no wrong guesses to forget.\n"
+    assert "wrong_guesses\t50\t0" in first.stdout
+    assert "+***42" in first.stdout
+    assert "5550000042" not in first.stdout
+    assert again.stdout == "Nothing to change: it is so already.\n"
 
 
 def test_jobs_are_listed_tried_again_and_dropped_by_number(migrated: Place, stray: Postgres) -> None:
@@ -223,24 +226,28 @@ def test_jobs_are_listed_tried_again_and_dropped_by_number(migrated: Place, stra
     listed = migrated.run("admin", "jobs", "list", "--status", "dead", "--json")
     (job,) = json.loads(listed.stdout)
     table = migrated.run("admin", "jobs", "list", COLUMNS="120")
-    retried = migrated.run("admin", "jobs", "retry", str(job["id"]))
-    again = migrated.run("admin", "jobs", "retry", str(job["id"]))
-    dropped = migrated.run("admin", "jobs", "drop", str(job["id"]))
+    reason = ("--reason", "mended")
+    retried = migrated.run("admin", "jobs", "retry", str(job["id"]), *reason)
+    again = migrated.run("admin", "jobs", "retry", str(job["id"]), *reason)
+    dropped = migrated.run("admin", "jobs", "drop", str(job["id"]), *reason)
     empty = migrated.run("admin", "jobs", "list")
 
     assert (job["kind"], job["status"], job["reason"]) == ("otp.send", "dead", "no such phone")
     assert "no such phone" in table.stdout
     assert "15550000042" not in listed.stdout + table.stdout
-    assert (retried.returncode, retried.stdout) == (0, f"Job {job['id']}: will be tried again.\n")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert (dropped.stdout, empty.stdout) == (f"Job {job['id']}: dropped.\n", "No jobs.\n")
+    assert retried.returncode == 0
+    assert f"job.retry\tjob {job['id']}\tstatus\t\twaiting" in retried.stdout
+    assert again.returncode == 1
+    assert f"Job {job['id']}: not dead" in again.stderr
+    assert f"job.drop\tjob {job['id']}" in dropped.stdout
+    assert empty.stdout == "No jobs.\n"
 
 
 @pytest.mark.parametrize(
     ("command", "says"),
     [
         (("admin", "ledger", "check"), "There is no .romantic in"),
-        (("admin", "otp", "unlock", "nobody"), "international form"),
+        (("admin", "otp", "unlock", "nobody", "--reason", "try"), "international form"),
     ],
 )
 def test_admin_without_anything_to_work_on_says_so_and_makes_nothing(

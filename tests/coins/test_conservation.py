@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 from structlog.testing import capture_logs
 
-from tests.admin.test_moderation import make_staff  # noqa: F401 - a fixture
+from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
 from tests.coins.world import World
 
 EXAMPLES, STEPS = 200, 30

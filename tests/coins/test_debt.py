@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.admin.test_moderation import make_staff  # noqa: F401 - a fixture
+from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
 
 
 @pytest.fixture
