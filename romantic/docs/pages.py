@@ -9,8 +9,7 @@ from aiohttp import web
 from markdown_it import MarkdownIt
 from swagger_ui_bundle import swagger_ui_path
 
-from romantic.docs.openapi import error_codes
-from romantic.errors import NotFound
+from romantic.errors import NotFound, RomanticError
 from romantic.web import POLICY, asset
 
 HERE = Path(__file__).parent
@@ -106,7 +105,7 @@ def _errors() -> str:
         f'<section class="card" id="{code}"><h2>{code}</h2><p>{int(error.status)} {error.status.phrase}'
         f"{' · worth a retry' if error.retryable else ''}</p><p>{html.escape(error.__doc__ or '')}</p>"
         f"<p class=quiet>{html.escape(error.message)}</p></section>"
-        for code, error in error_codes().items()
+        for code, error in sorted(RomanticError.registry.items())
     ]
     intro = "<p>The same codes serve REST and sockets. Act on the code, never on the text.</p>"
     return _framed("Error codes", "<h1>Error codes</h1>" + intro + "".join(rows))

@@ -9,7 +9,7 @@ import aiohttp_cors
 import marshmallow as ma
 from aiohttp import web
 
-from romantic.errors import InvalidInput, NotFound, RomanticError
+from romantic.errors import InvalidInput, NotFound
 from romantic.http.body import read_json
 from romantic.http.guards import PRINCIPAL
 from romantic.http.idempotency import HEADER, once
@@ -25,8 +25,7 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 class Route:
     """One row of a feature's table. Path parameters are UUIDs; schemas are made once, here.
 
-    What only the API's description reads: `returns` is the shape of the answer's data, `form` that of a
-    multipart body, `errors` are refusals beside those every route has, `summary` stands for a docstring.
+    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts beside its file.
     """
 
     def __init__(
@@ -40,10 +39,7 @@ class Route:
         query: type[Schema] | None = None,
         limit: Limit | None = None,
         raw: bool = False,
-        returns: type[ma.Schema] | None = None,
         form: type[ma.Schema] | None = None,
-        errors: tuple[type[RomanticError], ...] = (),
-        summary: str = "",
     ) -> None:
         self.method = method
         self.path = path
@@ -53,10 +49,7 @@ class Route:
         self.query = query() if query else None
         self.limit = limit or (READ if method == "GET" else WRITE)
         self.raw = raw
-        self.returns = returns
         self.form = form
-        self.errors = errors
-        self.summary = summary
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Guard, limit and validate, then call the handler with what the schemas loaded."""
