@@ -27,12 +27,12 @@ from romantic.http.limits import UNLIMITED
 from romantic.http.routing import Route
 
 ABOUT = """Every answer is `{"success": true, "data": {…}, "message": "…"}`, every refusal `{"success": false,
-"message": "…", "error": {"code": "…", …}}` with a stable `code`; [each code has a page](/docs/errors) that says
-what an app does about it. Send an `Idempotency-Key` with every POST that takes one: the retry gets the first
-answer. Keys and words may be added to answers at any time; ignore what you do not know. Any address also answers
-405 `METHOD_NOT_ALLOWED` to a method it does not take, 417 `EXPECTATION_FAILED`, and 400 `BAD_REQUEST` to what is
-not HTTP. Texts with the character NUL or half a surrogate pair are refused. Sockets: [/docs/ws](/docs/ws).
-[Guides](/docs/guides)."""
+"message": "…", "error": {"code": "…", …}}` with a stable `code`; [each code has a page](/docs/errors) that
+says what an app does about it. Send an `Idempotency-Key` with every POST that takes one: the retry gets the
+first answer. Keys and words may be added to answers at any time; ignore what you do not know. Any address
+also answers 405 `METHOD_NOT_ALLOWED` to a method it does not take, 417 `EXPECTATION_FAILED`, and 400
+`BAD_REQUEST` to what is not HTTP. Texts with the character NUL or half a surrogate pair are refused.
+Sockets: [/docs/ws](/docs/ws). [Guides](/docs/guides)."""
 
 
 def openapi(routes: Iterable[Route], *, version: str = "3.1.0") -> Spec:
@@ -69,7 +69,7 @@ def _plain(_converter: Any, field: fields.Field[Any], ret: Spec, **_: Any) -> Sp
     """A value that may be left out has no default of null; what is no type of JSON's is text."""
     if field.load_default is None:
         ret.pop("default", None)
-    if type(field).__mro__[1] is fields.Field:
+    if type(field).__base__ is fields.Field and type(field).__module__ != fields.__name__:
         ret["type"] = "string"
     ret |= getattr(field, "described", {})
     if "pattern" in ret:  # Python's end of a text, in the words of ECMA-262
@@ -205,7 +205,7 @@ def _success(spec: APISpec, route: Route, operation: Operation) -> Spec:
     if is_idempotent(route):
         headers |= components.HEADERS_REPLAYED
     content: Spec = {"schema": name, "example": _example(operation)}
-    response = {"description": "Success", "headers": headers, "content": {"application/json": content}}
+    response: Spec = {"description": "Success", "headers": headers, "content": {"application/json": content}}
     for kind, other in operation.gives.get("200", {}).get("content", {}).items():
         response["content"][kind] = other
     return {"200": response}

@@ -89,10 +89,9 @@ def example_of(shape: type[Answer]) -> dict[str, Any]:
 def _example(field: fields.Field[Any]) -> Any:
     if isinstance(field, fields.Nested):
         nested = field.nested
-        assert isinstance(nested, type) and issubclass(nested, Answer)
+        assert isinstance(nested, type)
+        assert issubclass(nested, Answer)
         return example_of(nested)
     if isinstance(field, fields.List):
         return [_example(field.inner)]
     return field.metadata["example"]
-
-

@@ -25,7 +25,7 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 class Route:
     """One row of a feature's table. Path parameters are UUIDs; schemas are made once, here.
 
-    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts beside its file.
+    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts in it.
     """
 
     def __init__(

@@ -1,9 +1,12 @@
 """Whether what was really answered is what the document says."""
 
 import copy
+import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
+from aiohttp import web
 from jsonschema import Draft202012Validator, FormatChecker
 
 from romantic.app import ROUTES
@@ -28,11 +31,13 @@ class Conformance:
         }
         self._validators: dict[str, Draft202012Validator] = {}
 
+    def knows(self, method: str, path: str) -> bool:
+        """Sockets and pages are described elsewhere."""
+        return (method, path) in self._operations
+
     def faults(self, method: str, path: str, status: int, content_type: str, body: Any) -> Iterator[str]:
-        """Sentences; none for what is described, and for addresses that are not in the route tables."""
-        operation = self._operations.get((method, path))
-        if operation is None:
-            return
+        """Sentences; none for what is described."""
+        operation = self._operations[method, path]
         code = body["error"]["code"] if isinstance(body, dict) and "error" in body else ""
         if code in ANYWHERE:
             return
@@ -62,6 +67,34 @@ class Conformance:
             schema = {"$ref": reference, "components": self._document["components"]}
             self._validators[reference] = Draft202012Validator(schema, format_checker=FormatChecker())
         return self._validators[reference]
+
+
+@lru_cache
+def _conformance() -> Conformance:
+    return Conformance()
+
+
+def watch(app: web.Application) -> list[str]:
+    """Compare every answer of this application with the document; the list fills with what differs."""
+    faults: list[str] = []
+
+    async def compare(request: web.Request, response: web.StreamResponse) -> None:
+        resource = request.match_info.route.resource
+        path = resource.canonical if resource else ""
+        if not (said := _conformance()).knows(request.method, path):
+            return
+        answer = (response.status, response.content_type, _json(response))
+        faults.extend(said.faults(request.method, path, *answer))
+        if "X-Request-Id" not in response.headers:
+            faults.append(f"{request.method} {path} has no X-Request-Id")
+
+    app.on_response_prepare.append(compare)
+    return faults
+
+
+def _json(response: web.StreamResponse) -> Any:
+    body = getattr(response, "body", None)
+    return json.loads(body) if body and response.content_type == "application/json" else None
 
 
 def _strict(document: Spec) -> Spec:

@@ -263,7 +263,7 @@ STATE = "USER_NOT_FOUND INVALID_USER_STATE"
 OPERATIONS = {
     "POST /api/admin/auth/login": Operation(
         "Sign in as staff", "Login successful", StaffToken,
-        "PHONE_INVALID OTP_INVALID OTP_LOCKED TEST_NUMBER_ENDED STAFF_ONLY",
+        "PHONE_INVALID OTP_INVALID OTP_LOCKED STAFF_ONLY",
         "A fresh code of `POST /api/auth/send-otp`; the token serves `/api/admin` only.",
         body={"phoneNumber": PHONE, "otpCode": "123456"},
     ),
@@ -272,7 +272,8 @@ OPERATIONS = {
     "PUT /api/admin/reports/{report_id}": Operation(
         "Decide a report", "Report status updated successfully", None,
         "REPORT_NOT_FOUND REPORT_DECIDED USER_NOT_FOUND INVALID_USER_STATE",
-        "`version`, where given, must be the one that was read: nobody decides over somebody else's decision.",
+        "`version`, where given, must be the one that was read: nobody decides over somebody else's "
+        "decision.",
         body={"status": "resolved", "adminNotes": "User has been warned", "action": "warn", "version": 1},
     ),
     "GET /api/admin/statistics": Operation(

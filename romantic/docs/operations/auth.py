@@ -5,7 +5,7 @@ from romantic.docs.shapes import BEN, Answer, anything, flag, many, moment, one,
 
 PHONE, TOKEN = "+1234567890", "eyJhbGciOiJIUzI1NiIsImtpZCI6ImsxIiwidHlwIjoiYXQrand0In0.…"
 REFRESH = "k1.9d2e4c7f8e5a6b4d3c2f1a093f8a6b1c.0.mYw3…"
-PROOF = "OTP_INVALID OTP_LOCKED TEST_NUMBER_ENDED"
+PROOF = "OTP_INVALID OTP_LOCKED"
 
 
 class CodeSent(Answer):
@@ -95,27 +95,37 @@ class SessionsEnded(Answer):
 
 
 class Export(Answer):
-    """Everything that is stored about a person, table by table; tables may come and go."""
+    """Everything that is stored about a person, table by table, as the columns are named."""
 
-    profile = anything({"id": BEN, "fullName": "John Doe"})
+    profile = anything({"id": BEN, "full_name": "John Doe"})
+    preferences = anything({"app_language": "en"})
+    sessions = many(anything({"device_id": "iphone-of-ben"}))
+    transactions = many(anything({"transaction_type": "earn", "amount": 50}))
+    calls = many(anything({"call_type": "video", "status": "ended"}))
+    messages = many(anything({"message_text": "Hey there! 👋"}))
+    interactions = many(anything({"interaction_type": "like"}))
+    ratings = many(anything({"rating": 5}))
+    reports = many(anything({"reason": "inappropriate_behavior"}))
 
 
 OPERATIONS = {
     "POST /api/auth/send-otp": Operation(
         "Send a one-time code", "OTP sent via WhatsApp successfully", CodeSent,
         "PHONE_INVALID UNSUPPORTED_DELIVERY_METHOD TEST_NUMBER_ENDED OTP_NOT_SENT",
-        "The answer is the same for known and unknown numbers. Where WhatsApp does not take it, the code goes by "
+        "The answer is the same for known and unknown numbers. Where WhatsApp does not take it, the code "
+        "goes by "
         "SMS and `deliveryMethod` says so. Only the newest code is valid, for 300 seconds.",
         body={"phoneNumber": PHONE, "deliveryMethod": "whatsapp"},
     ),
     "POST /api/auth/verify-otp": Operation(
-        "Prove a phone number", "OTP verified successfully", Verified, f"PHONE_INVALID ACCOUNT_BLOCKED {PROOF}",
+        "Prove a phone number", "OTP verified successfully", Verified, f"PHONE_INVALID ACCOUNT_BLOCKED "
+        "{PROOF}",
         "Opens a session. Five wrong guesses kill the code.",
         body={"phoneNumber": PHONE, "otpCode": "123456", "whatsappMessageId": "wamid.xxx"},
     ),
     "POST /api/auth/register": Operation(
         "Register the proven number", "User registered successfully", SignedIn,
-        "PHONE_INVALID PHONE_MISMATCH USER_EXISTS ACCOUNT_BLOCKED",
+        "PHONE_INVALID PHONE_MISMATCH USER_EXISTS USER_NOT_FOUND",
         "With the tokens of verify-otp. The refresh token given there stays alive; 50 welcome coins once per "
         "phone number for ever.",
         body={
@@ -126,7 +136,8 @@ OPERATIONS = {
     "POST /api/auth/login": Operation(
         "Sign in with a proof", "Login successful", SignedIn,
         f"PHONE_INVALID OTP_REQUIRED REFRESH_TOKEN_REUSED REGISTRATION_REQUIRED ACCOUNT_BLOCKED {PROOF}",
-        "A phone number alone proves nothing. The proof is, in this order: `otpCode`, an `Authorization: Bearer` "
+        "A phone number alone proves nothing. The proof is, in this order: `otpCode`, an `Authorization: "
+        "Bearer` "
         "token of that number, or `refreshToken`.",
         body={"phoneNumber": PHONE, "otpCode": "123456"},
     ),
@@ -150,12 +161,11 @@ OPERATIONS = {
     ),
     "DELETE /api/auth/sessions/{session_id}": Operation("End one of one's sessions", "Session ended"),
     "DELETE /api/auth/account": Operation(
-        "Delete one's account", "Account deleted", None, f"USER_NOT_FOUND {PROOF}",
+        "Delete one's account", "Account deleted", None, PROOF,
         "A fresh code proves that it is the owner who leaves; then there is no way back.",
         body={"otpCode": "123456"},
     ),
     "GET /api/auth/export": Operation(
-        "Everything stored about oneself", "Data exported successfully", Export, "USER_NOT_FOUND"
+        "Everything stored about oneself", "Data exported successfully", Export
     ),
 }  # fmt: skip
-

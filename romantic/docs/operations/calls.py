@@ -7,7 +7,6 @@ from romantic.docs.shapes import (
     CALL,
     Answer,
     Pagination,
-    anything,
     many,
     moment,
     number,
@@ -102,7 +101,7 @@ class Call(CallRow):
     price = whole(50)
     metered_by = text("evidence")
     evidence_level = text("E2", null=True)
-    gaps = anything([], about="Spans without evidence.")
+    gaps = whole(0, about="Spans without evidence.")
     ended_by = uid(BEN, null=True)
 
 
@@ -195,7 +194,8 @@ OPERATIONS = {
     ),
     "POST /api/calls/{call_id}/end": Operation(
         "Hang up", "Call ended successfully", Ended, "CALL_NOT_FOUND",
-        "Ends the call in whatever state it is, once; whoever comes second gets the same numbers. `duration` in "
+        "Ends the call in whatever state it is, once; whoever comes second gets the same numbers. "
+        "`duration` in "
         "the body is a claim that is written down; the answer is what the server metered.",
         body={"duration": 120},
     ),

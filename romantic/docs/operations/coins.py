@@ -1,7 +1,20 @@
 """The balance, what it is spent on, purchases and rewarded ads."""
 
 from romantic.docs.operation import Operation
-from romantic.docs.shapes import ANY, CALL, Answer, Pagination, flag, many, moment, number, one, text, uid, whole
+from romantic.docs.shapes import (
+    ANY,
+    CALL,
+    Answer,
+    Pagination,
+    flag,
+    many,
+    moment,
+    number,
+    one,
+    text,
+    uid,
+    whole,
+)
 
 INTENT = "pi_3OYkJ2K9LmNoPqRs"
 
@@ -110,14 +123,16 @@ OPERATIONS = {
         "Spend coins", "Coins spent successfully", Spent,
         "INSUFFICIENT_COINS AMOUNT_MISMATCH REFERENCE_NOT_FOUND",
         "`amount` must be the price on the server's list. A reference is charged once, with or without an "
-        "Idempotency-Key; calls and messages are charged where they begin, and this only repeats what they cost.",
+        "Idempotency-Key; calls and messages are charged where they begin, and this only repeats what "
+        "they cost.",
         body={"amount": 10, "action": "gift", "referenceId": ANY},
     ),
     "GET /api/coins/packages": Operation("Coins on sale", "Packages retrieved successfully", Packages),
     "POST /api/coins/purchase": Operation(
         "Buy coins", "Payment intent created", Intent,
         "PACKAGE_NOT_FOUND PAYMENT_METHOD_UNAVAILABLE PAYMENT_PROVIDER_UNAVAILABLE",
-        "Opens a payment. Coins are added when the provider says that it was paid, never by this answer; a retry "
+        "Opens a payment. Coins are added when the provider says that it was paid, never by this answer; "
+        "a retry "
         "is given the same intent.",
         body={"packageId": ANY, "paymentMethod": "stripe"},
     ),
@@ -126,7 +141,8 @@ OPERATIONS = {
     ),
     "POST /api/coins/earn-ad": Operation(
         "Coins for an ad", "Coins earned successfully", Earned,
-        about="Where the provider vouches for ads, this tells what its callback paid, and pays nothing itself. "
+        about="Where the provider vouches for ads, this tells what its callback paid, and pays nothing "
+        "itself. "
         "There is a gap between rewards and a cap a day.",
         body={"adType": "rewarded", "adProvider": "admob"},
     ),

@@ -34,8 +34,10 @@ class Version(Answer):
 OPERATIONS = {
     "GET /health/live": Operation("Is the process alive", "Alive", Alive),
     "GET /health/ready": Operation(
-        "Should this process get traffic", "Ready", Ready, "NOT_READY", "503 while it starts, drains, or lacks its database."
+        "Should this process get traffic", "Ready", Ready, "NOT_READY", "503 while it starts, drains, or "
+        "lacks its database."
     ),
-    "GET /health": Operation("What the process depends on", "Health", Health, about="Always 200; the status is in the body."),
+    "GET /health": Operation("What the process depends on", "Health", Health, about="Always 200; the "
+    "status is in the body."),
     "GET /version": Operation("What is running", "Version", Version),
 }  # fmt: skip

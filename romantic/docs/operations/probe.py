@@ -1,7 +1,7 @@
 """Tests of a network before a call."""
 
 from romantic.docs.operation import Operation
-from romantic.docs.shapes import Answer, moment, number, one, text, uid
+from romantic.docs.shapes import Answer, flag, moment, number, one, text, uid
 
 
 class Started(Answer):
@@ -29,7 +29,7 @@ class Result(Answer):
 
     verdict = text("direct", about="direct, degraded, relay-needed, unusable, udp-blocked or inconclusive.")
     nat_mapping = text("independent")
-    udp = text("ok")
+    udp = flag(True)
     phases = one(Phases)
     rtt_ms = number(42.0, null=True)
     rtt_p95_ms = number(55.1, null=True)
@@ -59,7 +59,9 @@ class Latest(Answer):
     probe = one(Probe, null=True)
 
 
-OFFER = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n…"
+OFFER = (
+    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n…"
+)
 
 OPERATIONS = {
     "POST /api/probe": Operation(

@@ -113,7 +113,7 @@ class Requirements(Answer):
 OPERATIONS = {
     "POST /api/super-lover/become": Operation(
         "Become a super lover", "Congratulations! You are now a Super Lover!", JoinedUser,
-        "INSUFFICIENT_COINS REQUIREMENTS_NOT_MET ALREADY_SUPER_LOVER USER_NOT_FOUND",
+        "INSUFFICIENT_COINS REQUIREMENTS_NOT_MET ALREADY_SUPER_LOVER",
         "The fee is taken once, however often this is sent.", body={"superLoverBio": BIO},
     ),
     "PUT /api/super-lover/status": Operation(
@@ -132,14 +132,15 @@ OPERATIONS = {
         about="Without a status: everybody who is not offline.",
     ),
     "GET /api/super-lover/can-become": Operation(
-        "Whether one meets the requirements", "Requirements checked successfully", Check, "USER_NOT_FOUND"
+        "Whether one meets the requirements", "Requirements checked successfully", Check
     ),
     "GET /api/super-lover/requirements": Operation(
         "What becoming a super lover takes", "Requirements retrieved successfully", Requirements
     ),
     "POST /api/super-lover/rate": Operation(
         "Rate a call", "Rating submitted successfully", None, "NO_RATEABLE_CALL",
-        "Once per call of at least ten seconds within the last seven days. Without `callId` it is the newest.",
+        "Once per call of at least ten seconds within the last seven days. Without `callId` it is the "
+        "newest.",
         body={"superLoverId": ADA, "rating": 5, "comment": "Great conversation!"},
     ),
 }  # fmt: skip

@@ -160,14 +160,16 @@ OPERATIONS = {
     ),
     "GET /api/users/discover": Operation(
         "People to meet", "Profiles retrieved successfully", Discovered,
-        about="Nobody comes twice and nobody is skipped when `cursor` is the `nextCursor` of the page before.",
+        about="Nobody comes twice and nobody is skipped when `cursor` is the `nextCursor` of the page "
+        "before.",
     ),
     "POST /api/users/like": Operation(
         "Like somebody", "It's a match! 🎉", Liked, "USER_NOT_FOUND",
         "A mutual like is a match; both are told by the event `match`.", body=TARGET,
     ),
     "POST /api/users/pass": Operation(
-        "Pass somebody over", "User passed", None, "USER_NOT_FOUND", "They come back after 30 days.", body=TARGET
+        "Pass somebody over", "User passed", None, "USER_NOT_FOUND", "They come back after 30 days.", "
+        "body=TARGET
     ),
     "GET /api/users/matches": Operation("One's matches", "Matches retrieved successfully", Matches),
     "POST /api/users/block": Operation(
@@ -178,7 +180,8 @@ OPERATIONS = {
     "POST /api/users/report": Operation(
         "Report somebody to the moderators", "User reported successfully", None, "USER_NOT_FOUND",
         "Once a day per person. Their profile and your last messages are kept for the moderators.",
-        body={"targetUserId": ADA, "reason": "inappropriate_behavior", "description": "User was harassing me"},
+        body={"targetUserId": ADA, "reason": "inappropriate_behavior",
+        "description": "User was harassing me"},
     ),
     "GET /api/users/likes": Operation("Who likes one", "Likes retrieved successfully", Likes),
     "GET /api/users/blocked": Operation(

@@ -29,11 +29,13 @@ OPERATIONS = {
     "POST /api/webhooks/stripe": Operation(
         "An event of Stripe", "Event received", Received, "BAD_REQUEST INVALID_SIGNATURE RATE_LIMITED",
         "Signed in `Stripe-Signature`; each event acts once.",
-        parameters=(_parameter("header", "Stripe-Signature", "Stripe's signature.", example="t=1705314600,v1=…"),),
+        parameters=(_parameter("header", "Stripe-Signature", "Stripe's signature.",
+        example="t=1705314600,v1=…"),),
         takes=JSON_OBJECT,
     ),
     "GET /api/webhooks/admob": Operation(
-        "A rewarded ad was watched", "Callback received", Received, "INVALID_SIGNATURE RATE_LIMITED UNAVAILABLE",
+        "A rewarded ad was watched", "Callback received", Received, "INVALID_SIGNATURE RATE_LIMITED "
+        "UNAVAILABLE",
         "Server-side verification of AdMob: the query is signed as a whole.",
         parameters=(
             _parameter("query", "custom_data", "The nonce of the ad session.", example="q1w2e3r4t5y6"),
@@ -45,13 +47,15 @@ OPERATIONS = {
     "GET /api/webhooks/whatsapp": Operation(
         "Meta proves the address", "Webhook verified successfully", Challenge,
         "FORBIDDEN VALIDATION_ERROR RATE_LIMITED UNAVAILABLE",
-        "Meta compares the whole body with its challenge, so it is plain text; the envelope is for who asks for "
+        "Meta compares the whole body with its challenge, so it is plain text; the envelope is for who "
+        "asks for "
         "`application/json` by name.",
         parameters=(
             _parameter("query", "hub.mode", "subscribe", example="subscribe"),
             _parameter("query", "hub.challenge", "What is to be repeated.", example="xxx"),
             _parameter("query", "hub.verify_token", "The agreed word.", example="your_verify_token"),
         ),
+        gives={"200": {"content": {"text/plain": {"schema": {"type": "string"}, "example": "xxx"}}}},
     ),
     "POST /api/webhooks/whatsapp": Operation(
         "What became of codes sent by WhatsApp", "Webhook processed successfully", None,
