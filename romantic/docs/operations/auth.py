@@ -118,8 +118,8 @@ OPERATIONS = {
         body={"phoneNumber": PHONE, "deliveryMethod": "whatsapp"},
     ),
     "POST /api/auth/verify-otp": Operation(
-        "Prove a phone number", "OTP verified successfully", Verified, f"PHONE_INVALID ACCOUNT_BLOCKED "
-        "{PROOF}",
+        "Prove a phone number", "OTP verified successfully", Verified,
+        f"PHONE_INVALID ACCOUNT_BLOCKED {PROOF}",
         "Opens a session. Five wrong guesses kill the code.",
         body={"phoneNumber": PHONE, "otpCode": "123456", "whatsappMessageId": "wamid.xxx"},
     ),

@@ -65,9 +65,8 @@ class Read(Answer):
 REFUSED = "USER_UNAVAILABLE MATCH_REQUIRED INSUFFICIENT_COINS"
 TEXT = {"receiverId": ADA, "messageText": "Hello! How are you?", "messageType": "text"}
 ENDINGS = {
-    "jpg": "image/jpeg", "m4a": "audio/mp4", "mp4": "video/mp4", "mov": "video/quicktime", "weba": "
-    ""audio/webm",
-    "webm": "video/webm", "ogg": "audio/ogg", "mp3": "audio/mpeg", "aac": "audio/aac",
+    "jpg": "image/jpeg", "m4a": "audio/mp4", "mp4": "video/mp4", "mov": "video/quicktime",
+    "weba": "audio/webm", "webm": "video/webm", "ogg": "audio/ogg", "mp3": "audio/mpeg", "aac": "audio/aac",
 }  # fmt: skip
 
 
@@ -109,8 +108,8 @@ OPERATIONS = {
     ),
     **{
         f"GET /media/messages/{{sender_id}}/{{media_id}}.{ending}": Operation(
-            f"A file of a message ({ending})", errors="FORBIDDEN", gives=_file(content_type), "
-            f"in_envelope=False,
+            f"A file of a message ({ending})", errors="FORBIDDEN", gives=_file(content_type),
+            in_envelope=False,
             about="`mediaUrl` of a message leads here, signed and for a short time.",
         )
         for ending, content_type in ENDINGS.items()

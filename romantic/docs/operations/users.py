@@ -168,8 +168,8 @@ OPERATIONS = {
         "A mutual like is a match; both are told by the event `match`.", body=TARGET,
     ),
     "POST /api/users/pass": Operation(
-        "Pass somebody over", "User passed", None, "USER_NOT_FOUND", "They come back after 30 days.", "
-        "body=TARGET
+        "Pass somebody over", "User passed", None, "USER_NOT_FOUND",
+        "They come back after 30 days.", body=TARGET,
     ),
     "GET /api/users/matches": Operation("One's matches", "Matches retrieved successfully", Matches),
     "POST /api/users/block": Operation(
