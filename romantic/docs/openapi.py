@@ -71,9 +71,9 @@ def _plain(_converter: Any, field: fields.Field[Any], ret: Spec, **_: Any) -> Sp
         ret.pop("default", None)
     if type(field).__base__ is fields.Field and type(field).__module__ != fields.__name__:
         ret["type"] = "string"
+    if "pattern" in ret:  # marshmallow's begins where the text does; Python's \\Z is $ in ECMA-262
+        ret["pattern"] = "^" + ret["pattern"].removeprefix("^").replace("\\Z", "$")
     ret |= getattr(field, "described", {})
-    if "pattern" in ret:  # Python's end of a text, in the words of ECMA-262
-        ret["pattern"] = ret["pattern"].replace("\\Z", "$")
     return {}
 
 
@@ -179,7 +179,7 @@ def _form(spec: APISpec, route: Route, file: str) -> Spec:
     """The texts of the form as their schema has them, and the file."""
     form: Spec = {"type": "object", "properties": {}, "additionalProperties": False}
     if route.form is not None:
-        form |= spec.plugins[0].converter.schema2jsonschema(route.form)  # type: ignore[attr-defined]
+        form |= spec.plugins[0].converter.schema2jsonschema(route.form())  # type: ignore[attr-defined]
     form["properties"][file] = {"type": "string", "format": "binary"}
     form["required"] = [*form.get("required", ()), file]
     return form
