@@ -52,8 +52,8 @@ def openapi(routes: Iterable[Route], *, version: str = "3.1.0") -> Spec:
     rooms: dict[str, None] = {}
     for route in documented(routes):
         rooms[room_of(route)] = None
-        operation = OPERATIONS[f"{route.method} {route.path}"]
-        spec.path(_path(route), operations={route.method.lower(): _operation(spec, route, operation)})
+        described = _operation(spec, route, operation_of(route))
+        spec.path(_path(route), operations={route.method.lower(): described})
     for room in rooms:
         about = getdoc(getattr(operations, room))
         spec.tag({"name": room, "description": about})
@@ -63,6 +63,12 @@ def openapi(routes: Iterable[Route], *, version: str = "3.1.0") -> Spec:
 def documented(routes: Iterable[Route]) -> list[Route]:
     """Every route but the sockets, which have a document of their own."""
     return [route for route in routes if route.path not in ("/ws", "/api/ws")]
+
+
+def operation_of(route: Route) -> Operation:
+    """What is said of the route; of one that nobody has described, what its handler says."""
+    words = (getdoc(_inner(route)) or "").partition("\n")[0]
+    return OPERATIONS.get(f"{route.method} {route.path}") or Operation(words)
 
 
 def _plain(_converter: Any, field: fields.Field[Any], ret: Spec, **_: Any) -> Spec:

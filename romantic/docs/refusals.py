@@ -41,6 +41,7 @@ def refusals_of(route: Route, operation: Operation) -> Refusals:
 
 
 def _by_row(route: Route, operation: Operation) -> Iterator[str]:
+    yield from (error.code for error in route.errors)
     yield "INTERNAL"
     if operation.in_envelope and route.limit is not UNLIMITED:
         yield "UNAVAILABLE"  # whatever asks the database

@@ -1,5 +1,6 @@
 """Route tables: method, path, handler, guard, schemas and limit of an endpoint on one line."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ import aiohttp_cors
 import marshmallow as ma
 from aiohttp import web
 
-from romantic.errors import InvalidInput, NotFound
+from romantic.errors import InvalidInput, NotFound, RomanticError
 from romantic.http.body import read_json
 from romantic.http.guards import PRINCIPAL
 from romantic.http.idempotency import HEADER, once
@@ -25,7 +26,8 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 class Route:
     """One row of a feature's table. Path parameters are UUIDs; schemas are made once, here.
 
-    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts in it.
+    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts in it. `errors`
+    are refusals beside those every route has; only the API's description reads them.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Route:
         limit: Limit | None = None,
         raw: bool = False,
         form: type[ma.Schema] | None = None,
+        errors: tuple[type[RomanticError], ...] = (),
     ) -> None:
         self.method = method
         self.path = path
@@ -50,6 +53,7 @@ class Route:
         self.limit = limit or (READ if method == "GET" else WRITE)
         self.raw = raw
         self.form = form
+        self.errors = errors
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Guard, limit and validate, then call the handler with what the schemas loaded."""
@@ -93,6 +97,11 @@ put = partial(Route, "PUT")
 delete = partial(Route, "DELETE")
 
 
+#: The form in which UUIDs are written (RFC 9562). What is none of them may be a word that another row knows, and that
+#: row names the methods: GET /api/calls/initiate is 405.
+_UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+
+
 def mount(app: web.Application, routes: Iterable[Route]) -> None:
     """Add the rows to the application, with CORS for the configured browser origins."""
     options = aiohttp_cors.ResourceOptions(  # type: ignore[no-untyped-call]
@@ -104,6 +113,7 @@ def mount(app: web.Application, routes: Iterable[Route]) -> None:
     origins = app[SETTINGS].cors_origins
     cors = aiohttp_cors.setup(app, defaults=dict.fromkeys(origins, options)) if origins else None
     for route in routes:
-        added = app.router.add_route(route.method, route.path, route.serve)
+        path = re.sub(r"\{(\w+)\}", rf"{{\1:{_UUID}}}", route.path)
+        added = app.router.add_route(route.method, path, route.serve)
         if cors is not None:
             cors.add(added)

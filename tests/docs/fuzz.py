@@ -11,7 +11,7 @@ from typing import Any
 
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, assume, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
@@ -21,8 +21,9 @@ from schemathesis.core.transport import Response
 from schemathesis.schemas import APIOperation
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-#: By our codes instead: 400 is also what a wrong one-time code or price is answered with.
-NOT_OURS = "positive_data_acceptance"
+#: The one by our codes instead: 400 is also what a wrong one-time code or price is answered with. The other
+#: sends everything thrice: tests/test_access.py knocks at every door with every kind of token.
+NOT_OURS = ("positive_data_acceptance", "ignored_auth")
 MALFORMED = {"BAD_REQUEST", "VALIDATION_ERROR", "UNSUPPORTED_MEDIA_TYPE"}
 #: What no schema can say: a cursor comes from an earlier answer, two ages are in order, a room is that of the call.
 BEYOND_SCHEMA = {"cursor", "ageMin", "roomId", "receiverId", "mapped"}
@@ -74,6 +75,8 @@ class Fuzz:
                 case.body = _written(case.body)
                 if choice % 2:
                     self._put_known(case, choice // 2)
+            else:
+                assume(_is_broken(case))
             self._send(case, session)
 
         try:
@@ -92,13 +95,19 @@ class Fuzz:
         self.sent[label] = self.sent.get(label, 0) + 1
         schemes = [name for one in case.operation.definition.raw.get("security", []) for name in one]
         headers = {"Authorization": f"Bearer {self.token_for(schemes[0], label)}"} if schemes else {}
-        checks = [check for check in CHECKS.get_all() if check.__name__ != NOT_OURS]
+        checks = [check for check in CHECKS.get_all() if check.__name__ not in NOT_OURS]
         try:
             case.call_and_validate(
                 self.url, session, headers, checks=checks, additional_checks=[is_taken], timeout=30
             )
         except FailureGroup as group:
             self.findings |= {f"{label}: {type(one).__name__}: {one}" for one in group.exceptions}
+
+
+def _is_broken(case: Case) -> bool:
+    """An optional body that is left out breaks nothing, although it is meant to."""
+    assert case.meta is not None
+    return case.meta.phase.data.description != "Positive test case"
 
 
 def _written(value: Any) -> Any:

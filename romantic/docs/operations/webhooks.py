@@ -30,7 +30,7 @@ OPERATIONS = {
         "An event of Stripe", "Event received", Received, "BAD_REQUEST INVALID_SIGNATURE RATE_LIMITED",
         "Signed in `Stripe-Signature`; each event acts once.",
         parameters=(_parameter("header", "Stripe-Signature", "Stripe's signature.",
-        example="t=1705314600,v1=…"),),
+        example="t=1705314600,v1=5257a869"),),
         takes=JSON_OBJECT,
     ),
     "GET /api/webhooks/admob": Operation(
@@ -40,7 +40,7 @@ OPERATIONS = {
         parameters=(
             _parameter("query", "custom_data", "The nonce of the ad session.", example="q1w2e3r4t5y6"),
             _parameter("query", "transaction_id", "AdMob's own.", example="18fa792de1bca816048293fc71035638"),
-            _parameter("query", "signature", "Signs everything before it.", example="MEUCIQ…"),
+            _parameter("query", "signature", "Signs everything before it.", example="MEUCIQ"),
             _parameter("query", "key_id", "Which of AdMob's keys.", example="3335741209"),
         ),
     ),
@@ -61,13 +61,13 @@ OPERATIONS = {
         "What became of codes sent by WhatsApp", "Webhook processed successfully", None,
         "BAD_REQUEST 401:INVALID_SIGNATURE RATE_LIMITED UNAVAILABLE",
         "Signed in `X-Hub-Signature-256`.",
-        parameters=(_parameter("header", "X-Hub-Signature-256", "Meta's signature.", example="sha256=…"),),
+        parameters=(_parameter("header", "X-Hub-Signature-256", "Meta's signature.", example="sha256=5257a869"),),
         takes=JSON_OBJECT,
     ),
     "POST /api/webhooks/sms": Operation(
         "What became of codes sent by SMS", "Webhook processed successfully", None,
         "BAD_REQUEST 401:INVALID_SIGNATURE RATE_LIMITED UNAVAILABLE",
-        "A notification of Amazon SNS, signed in its body.",
-        takes={"text/plain": {"schema": {"type": "string"}}, **JSON_OBJECT},
+        "A notification of Amazon SNS, signed in its body. SNS calls its JSON `text/plain`; that is taken too.",
+        takes=JSON_OBJECT,
     ),
 }  # fmt: skip
