@@ -25,6 +25,7 @@ from romantic.db.migrations import migrate
 from romantic.dev.embedded import Postgres, Valkey, start_postgres, start_valkey
 from romantic.http.hardening import RUNNER_OPTIONS
 from romantic.settings import SETTINGS, Settings, load_settings
+from tests.docs.conformance import watch
 from tests.outside import Outside
 from tests.phone import Person, Phone
 
@@ -205,10 +206,17 @@ class Server(TestServer):
 
 async def start(running: AsyncExitStack, app: web.Application) -> TestClient[Any, Any]:
     options = {name: value for name, value in RUNNER_OPTIONS.items() if name != "access_log"}
+    differing = watch(app)
     client: TestClient[Any, Any] = TestClient(Server(app), auto_decompress=True)
     await client.server.start_server(shutdown_timeout=1.0, **options)
+    running.callback(_conforms, differing)
     running.push_async_callback(client.close)
     return client
+
+
+def _conforms(differing: list[str]) -> None:
+    """Whatever a test is about: its servers have answered as the document says."""
+    assert differing == []
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from romantic.db import Row
-from romantic.http import PageQuery, Schema, WholeNumber, Words
+from romantic.http import PageQuery, PhoneText, Schema, WholeNumber, Words
 from romantic.http.envelope import camel
 
 REPORT_STATES = ("pending", "investigating", "resolved", "dismissed")
@@ -15,8 +15,8 @@ USER_STATES = ("active", "suspended", "banned", "deleted")
 
 
 class LoginBody(Schema):
-    phone_number = fields.Str(required=True, validate=validate.Length(max=40))
-    otp_code = fields.Str(required=True, validate=validate.Regexp(r"^\d{6}$", error="Six digits."))
+    phone_number = PhoneText(required=True)
+    otp_code = fields.Str(required=True, validate=validate.Regexp(r"[0-9]{6}\Z", error="Six digits."))
 
 
 class ReportsQuery(PageQuery):
@@ -57,7 +57,9 @@ class AdjustBody(Schema):
 
     user_id = fields.UUID(required=True)
     amount = WholeNumber(
-        required=True, validate=[validate.Range(min=-1_000_000, max=1_000_000), validate.NoneOf([0])]
+        required=True,
+        validate=[validate.Range(min=-1_000_000, max=1_000_000), validate.NoneOf([0])],
+        metadata={"not": {"enum": [0]}},
     )
     reason = fields.Str(required=True, validate=validate.OneOf(ADJUSTMENTS))
     note = Words(required=True, least=3, most=500)

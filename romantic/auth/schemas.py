@@ -5,27 +5,27 @@ from typing import Any
 from marshmallow import fields, validate
 
 from romantic.db import Row
-from romantic.http import Schema, WholeNumber, Words
+from romantic.http import PhoneText, Schema, WholeNumber, Words
 
 _CODE = validate.Regexp(r"[0-9]{6}\Z", error="Six digits.")
 GENDERS = ("male", "female", "other")
 
 
 class SendOtpBody(Schema):
-    phone_number = fields.Str(required=True, validate=validate.Length(max=40))
+    phone_number = PhoneText(required=True)
     delivery_method = fields.Str(
         load_default="whatsapp", validate=validate.OneOf(("whatsapp", "sms", "email"))
     )
 
 
 class VerifyOtpBody(Schema):
-    phone_number = fields.Str(required=True, validate=validate.Length(max=40))
+    phone_number = PhoneText(required=True)
     otp_code = fields.Str(required=True, validate=_CODE)
     whatsapp_message_id = fields.Str(load_default=None, validate=validate.Length(max=100))
 
 
 class RegisterBody(Schema):
-    phone_number = fields.Str(required=True, validate=validate.Length(max=40))
+    phone_number = PhoneText(required=True)
     full_name = Words(required=True, least=1, most=100)
     age = WholeNumber(required=True, validate=validate.Range(min=18, max=120))
     gender = fields.Str(required=True, validate=validate.OneOf(GENDERS))
@@ -34,7 +34,7 @@ class RegisterBody(Schema):
 
 
 class LoginBody(Schema):
-    phone_number = fields.Str(required=True, validate=validate.Length(max=40))
+    phone_number = PhoneText(required=True)
     otp_code = fields.Str(load_default=None, validate=_CODE)
     refresh_token = fields.Str(load_default=None, validate=validate.Length(max=200))
 

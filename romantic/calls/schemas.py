@@ -1,6 +1,6 @@
 """The JSON of the call endpoints and of the call events."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import marshmallow as ma
@@ -41,6 +41,8 @@ class HistoryQuery(PageQuery):
 
 class Sdp(fields.String):
     """A session description: passed on as it is, only its size is ours to judge."""
+
+    described: ClassVar = {"pattern": r"\S", "maxLength": MAX_SDP}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = str(super()._deserialize(value, attr, data, **kwargs))

@@ -16,7 +16,7 @@ from romantic.http.guards import (
 from romantic.http.limits import LIMITER, Limit, Limiter
 from romantic.http.paging import page_of
 from romantic.http.routing import Route, delete, get, mount, post, put
-from romantic.http.schema import Digits, PageQuery, Schema, WholeNumber, Words
+from romantic.http.schema import Digits, PageQuery, PhoneText, Schema, WholeNumber, Words
 
 __all__ = [
     "AUTHENTICATE",
@@ -27,6 +27,7 @@ __all__ = [
     "Limit",
     "Limiter",
     "PageQuery",
+    "PhoneText",
     "Principal",
     "Route",
     "Schema",

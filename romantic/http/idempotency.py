@@ -101,7 +101,7 @@ def _route(request: web.Request) -> str:
 
 def _key(request: web.Request) -> str:
     key = request.headers[HEADER].strip().strip('"')
-    if not 0 < len(key) <= LONGEST_KEY or not key.isprintable():
-        fault = {"path": HEADER, "code": "invalid", "message": f"1 to {LONGEST_KEY} characters."}
+    if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+        fault = {"path": HEADER, "code": "invalid", "message": f"1 to {LONGEST_KEY} characters of ASCII."}
         raise InvalidInput(fields=[fault])
     return key

@@ -1,7 +1,10 @@
-"""Marshmallow with the habits of this API: camelCase on the wire, no unknown fields, one shape of fault."""
+"""Marshmallow with the habits of this API: camelCase on the wire, no unknown fields, one shape of fault.
+
+`described` on a field is what the API's description says of it beside what marshmallow knows.
+"""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -41,9 +44,20 @@ class Words(fields.String):
 
     def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(min=least, max=most), **kwargs)
+        if least:  # the length counts once the ends are trimmed
+            self.described = {"pattern": r"\S" if least == 1 else rf"\S[\s\S]{{{least - 2},}}\S"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         return str(super()._deserialize(value, attr, data, **kwargs)).strip()
+
+
+class PhoneText(fields.String):
+    """A phone number as people write it; whether it is one is judged where it is normalised."""
+
+    described: ClassVar = {"pattern": r"^[ ().-]*\+[ ().-]*[1-9]([ ().-]*[0-9]){7,14}[ ().-]*$"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Length(max=40), **kwargs)
 
 
 class WholeNumber(fields.Integer):

@@ -179,7 +179,7 @@ async def serve(
 
 
 MEDIA_ROUTES = (
-    post("/api/messages/send-media", send_media, signed_in, limit=UPLOADS, raw=True),
+    post("/api/messages/send-media", send_media, signed_in, limit=UPLOADS, raw=True, form=SendMediaForm),
     *(
         get(
             f"/media/{FOLDER}/{{sender_id}}/{{media_id}}.{ending}",

@@ -13,7 +13,7 @@ from romantic.realtime.schemas import EventData
 LONGEST_TEXT = 2000
 NAMESPACE = UUID("6f1d1d0c-6d2f-5b59-9a3e-2f3c5d7e9b11")
 
-_CLIENT_ID = validate.Regexp(r"^[A-Za-z0-9._:-]{1,64}$", error="1 to 64 letters, digits or . _ : -")
+_CLIENT_ID = validate.Regexp(r"^[A-Za-z0-9._:-]{1,64}\Z", error="1 to 64 letters, digits or . _ : -")
 
 
 class SendBody(Schema):

@@ -1,6 +1,6 @@
 """The JSON of the preference endpoints."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -16,6 +16,8 @@ LANGUAGE = r"[a-z]{2}(-[A-Z]{2})?\Z"
 
 class Flag(fields.Field[bool]):
     """JSON true or false; nothing that merely looks like one."""
+
+    described: ClassVar = {"type": "boolean"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
         if not isinstance(value, bool):

@@ -2,7 +2,7 @@
 
 import ipaddress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 from marshmallow import fields, validate
@@ -14,11 +14,13 @@ from romantic.realtime.schemas import EventData
 MOST_MS = 60_000
 MOST_MAPPED = 16
 MAX_OFFER = 64 * 1024  # the stack's own guard is stricter and has the better words
-KIND_OF_NETWORK = r"^[a-z0-9-]{1,20}$"  # wifi, cellular, vpn: it goes into the log
+KIND_OF_NETWORK = r"^[a-z0-9-]{1,20}\Z"  # wifi, cellular, vpn: it goes into the log
 
 
 class Binding(fields.Field[tuple[int, str, int]]):
     """[base port, address, port]: what one more STUN server says of a local socket."""
+
+    described: ClassVar = {"type": "array", "items": {}, "minItems": 3, "maxItems": 3}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[int, str, int]:
         try:

@@ -34,7 +34,7 @@ def test_every_route_is_described_once(document):
 def test_nothing_is_null_by_default_in_a_query(document):
     parameters = [one for operation in operations(document) for one in operation["parameters"]]
 
-    assert [one["name"] for one in parameters if one["schema"].get("default", 0) is None] == []
+    assert [one["name"] for one in parameters if one.get("schema", {}).get("default", 0) is None] == []
 
 
 @pytest.mark.parametrize("name", ["openapi.json", "openapi-3.0.json"])
