@@ -15,7 +15,7 @@ from marshmallow import fields
 
 from romantic import __version__
 from romantic.docs import protocol
-from romantic.errors import RomanticError
+from romantic.docs.refusals import catalogue
 from romantic.http.schema import Schema
 
 ABOUT = """One JSON object per text frame. An `id` asks for exactly one answer: `ack` or `error`. Names are
@@ -76,15 +76,9 @@ def asyncapi(events: Iterable[EventRow]) -> Spec:
         "x-close-codes": [vars(close) for close in protocol.close_codes()],
         "x-error-codes": [
             {"code": code, "message": error.message, "retryable": error.retryable}
-            for code, error in _codes().items()
+            for code, error in catalogue().items()
         ],
     }
-
-
-def _codes() -> dict[str, type[RomanticError]]:
-    """What the product refuses with; the stand-ins of development have words of their own."""
-    registry = sorted(RomanticError.registry.items())
-    return {code: error for code, error in registry if ".dev." not in error.__module__}
 
 
 def _server() -> Spec:
@@ -202,7 +196,7 @@ def _is_null_in_events(path: str) -> bool:
 
 def _error() -> Spec:
     data = _json_schema(SocketError())
-    data["properties"]["code"]["enum"] = list(_codes())
+    data["properties"]["code"]["enum"] = list(catalogue())
     example = {"code": "NOT_IN_CALL", "message": "You are not part of this call.", "retryable": False}
     return {
         "name": "error",

@@ -6,6 +6,7 @@ import marshmallow as ma
 from apispec import APISpec
 from marshmallow import fields
 
+from romantic.docs.refusals import catalogue
 from romantic.errors import RomanticError
 from romantic.http.schema import Schema
 
@@ -133,7 +134,7 @@ def add_to(spec: APISpec) -> None:
     spec.components.schema("ErrorResponse", schema=ErrorResponse)
     for name, header in HEADERS.items():
         spec.components.header(name, header)
-    for code, error in sorted(RomanticError.registry.items()):
+    for code, error in catalogue().items():
         spec.components.example(code, {"value": refusal_example(error)})
     spec.components.parameter(
         "IdempotencyKey",

@@ -9,21 +9,13 @@ from pathlib import Path
 from romantic.docs.components import refusal_example
 from romantic.docs.frame import framed, markdown
 from romantic.docs.occurrences import Place, events, operations
+from romantic.docs.refusals import catalogue
 from romantic.errors import NotFound, RomanticError
 
 HAND_WRITTEN = Path(__file__).parent / "errors.md"
 
 #: More places than this are "nearly every operation".
 MOST_PLACES = 40
-
-
-def catalogue() -> dict[str, type[RomanticError]]:
-    """Every code a client may meet, in order. Development's own are no client's business."""
-    return {
-        code: error
-        for code, error in sorted(RomanticError.registry.items())
-        if not error.__module__.startswith("romantic.dev.")
-    }
 
 
 @lru_cache

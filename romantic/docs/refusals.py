@@ -25,6 +25,15 @@ ANYWHERE = ("EXPECTATION_FAILED", "METHOD_NOT_ALLOWED")
 Refusals = dict[int, list[type[RomanticError]]]
 
 
+def catalogue() -> dict[str, type[RomanticError]]:
+    """Every code a client may meet, in order. Development's own are no client's business."""
+    return {
+        code: error
+        for code, error in sorted(RomanticError.registry.items())
+        if not error.__module__.startswith("romantic.dev.")
+    }
+
+
 def is_idempotent(route: Route) -> bool:
     """Whether it honours an Idempotency-Key."""
     return route.method == "POST" and route.guard is not anyone and not route.raw

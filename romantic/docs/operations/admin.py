@@ -3,11 +3,13 @@
 from romantic.docs.operation import Operation
 from romantic.docs.operations.auth import PHONE, TOKEN
 from romantic.docs.operations.coins import INTENT
+from romantic.docs.operations.users import PHOTO
 from romantic.docs.shapes import (
     ADA,
     ANY,
     BEN,
     CALL,
+    MOMENT,
     Answer,
     Pagination,
     anything,
@@ -31,11 +33,13 @@ class StaffToken(Answer):
 
 
 class Report(Answer):
-    """Who reported whom and why; `snapshot` is what was kept at that moment."""
+    """Who reported whom and why; `snapshot` is what was kept at that moment, without the words of the two."""
 
     id = uid()
     reporter_id = uid(BEN)
+    reporter_name = text("Ben Okafor")
     reported_user_id = uid(ADA)
+    reported_name = text("Sarah Johnson")
     reason = text("inappropriate_behavior")
     description = text("User was harassing me", null=True)
     status = text("pending", about="pending, investigating, resolved or dismissed.")
@@ -43,7 +47,8 @@ class Report(Answer):
     action = text(None, null=True)
     decided_by = uid(None, null=True)
     version = whole(1)
-    snapshot = anything({"profile": {"fullName": "Sarah Johnson"}, "messages": []}, null=True)
+    snapshot = anything({"profile": {"full_name": "Sarah Johnson"}}, null=True)
+    message_count = whole(20, about="Messages of the two that were kept; reading them leaves a trail.")
     created_at = moment()
     updated_at = moment()
 
@@ -53,6 +58,84 @@ class Reports(Answer):
 
     reports = many(Report)
     pagination = one(Pagination)
+
+
+class Person(Answer):
+    """Somebody with the history of reports and decisions; of the phone number nothing but its end."""
+
+    id = uid(ADA)
+    full_name = text("Sarah Johnson")
+    age = whole(25)
+    gender = text("female")
+    bio = text("Loves hiking", null=True)
+    location = text("London", null=True)
+    profile_image_url = text(PHOTO, null=True)
+    phone = text("+***67", null=True)
+    role = text("user")
+    status = text("active", about="active, suspended, banned or deleted.")
+    suspended_until = moment(None, null=True)
+    is_verified = flag(True)
+    is_super_lover = flag(True)
+    is_online = flag(False)
+    coins = whole(150)
+    last_seen = moment(null=True)
+    created_at = moment()
+    reports_about = whole(3)
+    reports_open = whole(1)
+    warnings = whole(1)
+    exclusions = whole(0)
+    reports_made = whole(0)
+    reports_made_in_vain = whole(0)
+
+
+class ReportInContext(Answer):
+    """A report with what a decision needs."""
+
+    report = one(Report)
+    reporter = one(Person)
+    reported = one(Person)
+    earlier = many(Report, about="The other reports about the same person, ten at most.")
+
+
+class KeptMessage(Answer):
+    """A message as it was when it was reported."""
+
+    id = uid()
+    sender_id = uid(ADA)
+    message_text = text("Hello", null=True)
+    message_type = text("text")
+    created_at = text(MOMENT)
+
+
+class KeptMessages(Answer):
+    """What the two had written, oldest first."""
+
+    messages = many(KeptMessage)
+
+
+class OnePerson(Answer):
+    """Somebody."""
+
+    user = one(Person)
+
+
+class Day(Answer):
+    """What a day came to; probes count nowhere."""
+
+    day = text("2024-01-15")
+    new_users = whole(12)
+    answered = whole(140)
+    unanswered = whole(22)
+    failed = whole(3)
+    coins_spent = whole(7000)
+    mos = number(4.2, null=True)
+    reports = whole(2)
+
+
+class Days(Answer):
+    """One row a day, today last."""
+
+    days = many(Day)
 
 
 class Statistics(Answer):
@@ -118,13 +201,16 @@ class LiveCall(Answer):
 
     id = uid(CALL)
     caller_id = uid(BEN)
+    caller_name = text("Ben Okafor")
     receiver_id = uid(ADA)
+    receiver_name = text("Sarah Johnson")
     call_type = text("video")
     status = text("answered")
     billing = text("flat")
     coins_charged = whole(50)
     evidence_level = text("E2", null=True)
     gaps = whole(0)
+    mos = number(4.2, null=True)
     answered_at = moment(null=True)
     started_at = moment(null=True)
     created_at = moment()
@@ -209,9 +295,12 @@ class AuditEntry(Answer):
 
     id = whole(42)
     actor_id = uid(BEN, null=True)
+    actor_name = text("Ben Okafor", null=True)
+    operator = text(None, null=True, about="Who sat at the command line.")
     action = text("user.suspended")
     target_type = text("user", null=True)
     target_id = uid(ADA, null=True)
+    target_key = text(None, null=True, about="Of what has no id of its own.")
     reason = text("Harassment", null=True)
     before = anything({"status": "active"}, null=True)
     after = anything({"status": "suspended"}, null=True)
@@ -276,8 +365,21 @@ OPERATIONS = {
         "decision.",
         body={"status": "resolved", "adminNotes": "User has been warned", "action": "warn", "version": 1},
     ),
+    "GET /api/admin/reports/{report_id}": Operation(
+        "A report in its context", "Report retrieved successfully", ReportInContext, "REPORT_NOT_FOUND"
+    ),
+    "GET /api/admin/reports/{report_id}/messages": Operation(
+        "What the two had written", "Messages retrieved successfully", KeptMessages, "REPORT_NOT_FOUND",
+        "Whoever reads them leaves a trail in the audit log.",
+    ),
+    "GET /api/admin/statistics/days": Operation(
+        "Days", "Daily statistics retrieved successfully", Days, about="Counted at most once a minute."
+    ),
     "GET /api/admin/statistics": Operation(
         "Totals", "System statistics retrieved successfully", Statistics
+    ),
+    "GET /api/admin/users/{user_id}": Operation(
+        "Somebody and their history", "User retrieved successfully", OnePerson, "USER_NOT_FOUND"
     ),
     "GET /api/admin/users": Operation("Find people", "Users retrieved successfully", Users),
     "POST /api/admin/users/{user_id}/suspend": Operation(
