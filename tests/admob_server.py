@@ -1,5 +1,6 @@
 """Google's side of rewarded ads: verifier keys, and callbacks signed with them."""
 
+import asyncio
 import base64
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 
 class AdMobServer:
-    """The keys by id; how often they were asked for."""
+    """The keys by id, how often they were asked for, and how their server behaves."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -21,6 +22,7 @@ class AdMobServer:
     def forget(self) -> None:
         self.asked = 0
         self.is_down = False
+        self.mood = "ok"
         self.keys: dict[int, ec.EllipticCurvePrivateKey] = {}
         self.add_key(1)
 
@@ -41,8 +43,12 @@ class AdMobServer:
 
     async def _list_keys(self, _: web.Request) -> web.Response:
         self.asked += 1
-        if self.is_down:
-            return web.Response(status=503)
+        if self.mood == "silence":
+            await asyncio.sleep(60)
+        if self.mood == "garbage":
+            return web.Response(text="<html>busy</html>")
+        if self.is_down or self.mood != "ok":
+            return web.Response(status={"busy": 429, "broken": 500}.get(self.mood, 503))
         return web.json_response({"keys": [_row(key_id, key) for key_id, key in self.keys.items()]})
 
     def query(self, nonce: str | None, *, transaction_id: str, key_id: int = 1, **more: str) -> str:

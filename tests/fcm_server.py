@@ -47,6 +47,7 @@ class FcmServer:
         self.tokens_given = 0
         self.mood = self.token_mood = "ok"
         self.retry_after = ""
+        self.delay = 0.0
         self.expires_in = 3600
         self.valid: set[str] = set()
 
@@ -109,6 +110,7 @@ class FcmServer:
     async def _take(self, request: web.Request) -> web.Response:
         self.asked += 1
         message = (await request.json())["message"]
+        await asyncio.sleep(self.delay)
         if self.mood == "silence":
             await asyncio.sleep(60)
             return web.Response(status=504)  # to nobody: whoever asked has gone

@@ -57,11 +57,29 @@ NEWS = (
 RING = "push.call"
 
 
+class Alarm:
+    """Says once a minute that our account is at fault, however many pushes find out."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def ring(self, reason: str) -> None:
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + UNUSABLE_SECONDS
+            log.error("push.unusable", reason=reason)
+
+
+ALARM = web.AppKey("ALARM", Alarm)
+
+
 def add_pushes(app: web.Application) -> None:
-    how: dict[str, Any] = {"timeout": TIMEOUT_SECONDS, "lane": "push"}
-    add_job(app, RING, _ring, attempts=RING_TRIES, backoff=0.5, **how)
+    app[ALARM] = Alarm()
+    add_job(app, RING, _ring, attempts=RING_TRIES, timeout=TIMEOUT_SECONDS, backoff=0.5)
     for news in NEWS:
-        add_job(app, news.name, partial(_tell, news), attempts=TRIES, backoff=2.0, **how)
+        how: dict[str, Any] = {"attempts": TRIES, "timeout": TIMEOUT_SECONDS, "backoff": 2.0}
+        # Nothing stands between a ring and its end; the rest may have to wait its turn.
+        how |= {"backoff": 0.5} if news.is_for_all else {"lane": "push"}
+        add_job(app, news.name, partial(_tell, news), **how)
 
 
 async def _ring(app: web.Application, job: Job) -> None:
@@ -128,7 +146,7 @@ async def _refused(app: web.Application, job: Job, device: Row, refusal: PushRef
     if refusal.verdict is Verdict.REFUSED:
         raise GiveUp(refusal.reason)
     if refusal.verdict is Verdict.STOP:
-        log.error("push.unusable", reason=refusal.reason)
+        app[ALARM].ring(refusal.reason)
     raise Retry(_pause(job, refusal), refusal.reason)
 
 

@@ -62,7 +62,7 @@ def add_job(
 
     A handler that returns is done. It may run again after it did its work (a process can die before that
     is written down), so it must be harmless twice. It is cut off after `timeout` seconds. Kinds of one lane
-    take half of the places at most: a provider that is slow shall not hold up other work.
+    take a third of the places at most: a slow provider, or what waits for it, shall not hold up other work.
     """
     works = app.setdefault(WORKS, {})
     if kind in works:
@@ -84,7 +84,7 @@ class Worker:
         self._works = app.setdefault(WORKS, {})
         self._most = settings.jobs_concurrency
         self._poll = settings.jobs_poll_seconds
-        self._most_of_lane = max(1, self._most // 2)
+        self._most_of_lane = max(1, self._most // 3)
         self._running: dict[asyncio.Task[None], Job] = {}
         self._awake = asyncio.Event()
         self._watched: dict[tuple[str, str], asyncio.Event] = {}

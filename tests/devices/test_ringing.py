@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.devices.conftest import all_done, call, devices_of, jobs_of, register
+from tests.devices.conftest import all_done, call, devices_of, jobs_of, register, say
 from tests.realtime.conftest import another_device
 from tests.waiting import until
 
@@ -316,3 +316,41 @@ async def test_phone_that_a_push_can_ring_is_reachable(make_pushing, make_person
 
     assert (refused.status, rung.status) == (409, 200)
     await pushed(outside, "call-incoming")
+
+
+async def test_ring_passes_by_what_waits(pair, outside, sql):
+    """FCM is slow, and many messages are to be told of."""
+    ann, bea = pair
+    device = await register(bea)
+    message_id = await say(ann, bea)
+    await all_done(sql, message=1)
+    outside.fcm.delay = 1.0
+    sql(
+        "INSERT INTO jobs (kind, key, payload, run_at) SELECT 'push.message', n::text, jsonb_build_object("
+        " 'deviceId', %s, 'about', %s, 'until', extract(EPOCH FROM now()) + 60), now()"
+        " FROM generate_series(1, 60) AS n",
+        device["id"], message_id,
+    )  # fmt: skip
+
+    await call(ann, bea)
+    await pushed(outside, "call-incoming")
+
+    assert len(outside.fcm.of("message-new")) < 60
+
+
+async def test_whatever_was_rung_is_silenced_however_close_ring_and_end_are(pair, outside, sql):
+    """The end may come before the ring is written down, while it is, while it is sent, or after."""
+    ann, bea = pair
+    await register(bea)
+    calls = 12
+    for n in range(calls):
+        call_id = await call(ann, bea)
+        sql("UPDATE calls SET created_at = now() - interval '1 hour' WHERE id = %s", call_id)
+        await asyncio.sleep(n * 0.004)
+        await send(ann, f"/api/calls/{call_id}/end")
+
+    await all_done(sql, call=calls, cancel=calls)
+
+    rung = {data["callId"] for data in outside.fcm.of("call-incoming")}
+    silenced = {data["callId"] for data in outside.fcm.of("call-cancelled")}
+    assert rung == silenced

@@ -119,6 +119,25 @@ async def test_keys_of_ads_away_let_google_come_again_and_heal(client, make_pers
     assert await person.balance() == 55
 
 
+@pytest.mark.parametrize("mood", ["silence", "busy", "broken", "garbage"])
+async def test_keys_of_ads_on_a_bad_day_refuse_nothing_for_good(
+    client, make_person, outside, monkeypatch, mood
+):
+    monkeypatch.setattr("romantic.integrations.admob.TIMEOUT", aiohttp.ClientTimeout(total=0.3))
+    monkeypatch.setattr("romantic.integrations.admob.RETRY_SECONDS", 0.0)
+    person = await make_person()
+    nonce = (await (await person.post("/api/coins/ad-session")).json())["data"]["nonce"]
+    query = outside.admob.query(nonce, transaction_id="t1")
+    outside.admob.mood = mood
+
+    refused = await client.get(f"/api/webhooks/admob?{query}")
+    outside.admob.mood = "ok"
+    taken = await client.get(f"/api/webhooks/admob?{query}")
+
+    assert (refused.status, "Retry-After" in refused.headers, taken.status) == (503, True, 200)
+    assert await person.balance() == 55
+
+
 async def test_keys_of_ads_that_are_known_outlive_their_server(client, make_person, outside):
     person = await make_person()
     nonces = [(await (await person.post("/api/coins/ad-session")).json())["data"]["nonce"] for _ in "ab"]
@@ -221,10 +240,12 @@ async def test_wrong_account_is_an_alarm_and_pushes_wait_for_it_to_be_mended(mak
     outside.fcm.mood = "forbidden"
 
     with capture_logs() as lines:
-        await say(ann, bea)
+        for _ in range(3):
+            await say(ann, bea)
 
         async def is_waiting():
-            return sql("SELECT status, attempts FROM jobs WHERE kind = 'push.message'") == [("waiting", 1)]
+            jobs = sql("SELECT status, attempts FROM jobs WHERE kind = 'push.message'")
+            return jobs == [("waiting", 1)] * 3
 
         await until(is_waiting)
 
@@ -234,7 +255,7 @@ async def test_wrong_account_is_an_alarm_and_pushes_wait_for_it_to_be_mended(mak
     sql("UPDATE jobs SET run_at = now() WHERE kind = 'push.message'")
 
     async def is_told():
-        return len(outside.fcm.of("message-new")) == 1
+        return len(outside.fcm.of("message-new")) == 3
 
     await until(is_told)
 

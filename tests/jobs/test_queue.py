@@ -80,9 +80,9 @@ async def test_no_more_jobs_run_at_once_than_allowed(open_shop, states):
     assert most == 2
 
 
-async def test_lane_takes_half_of_the_places_and_goes_on_as_they_become_free(open_shop, states):
+async def test_lane_takes_a_third_of_the_places_and_goes_on_as_they_become_free(open_shop, states):
     """A provider is slow: work of other kinds passes by."""
-    shop = await open_shop(kinds=("slow",), how={"lane": "slow"}, jobs_concurrency=4, jobs_poll_seconds=3600)
+    shop = await open_shop(kinds=("slow",), how={"lane": "slow"}, jobs_concurrency=6, jobs_poll_seconds=3600)
     add_job(shop.app, "quick", shop.handle)
     hold, at_once, most = asyncio.Event(), 0, 0
 
