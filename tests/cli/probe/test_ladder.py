@@ -63,7 +63,7 @@ def promtool(in_ci):
 
 async def test_the_whole_ladder_holds_is_told_in_every_format_and_every_coin_is_back(site, folder, promtool):
     told = await probe(
-        site.url, "--keys", site.keys("east", "west"), "--talk", 3, "--video", *FILES, *PATIENT, at=folder
+        site.url, "--keys", site.keys("east", "west"), "--talk", 2, "--video", *FILES, *PATIENT, at=folder
     )
 
     jsonschema.validate(told.document, SCHEMA, format_checker=jsonschema.FormatChecker())
