@@ -38,7 +38,7 @@ class Course:
             Step("socket", people.connect, 10, ("auth",)),
             Step("socket-rtt", people.measure_socket, 10, ("socket",)),
             Step("ice-servers", relays.ask, 5, ("auth",)),
-            Step("stun", relays.bind, 4, ("ice-servers",)),
+            Step("stun", relays.bind, 5, ("ice-servers",)),
             Step("turn", relays.allocate, 6, ("ice-servers",)),
             Step("ice", path.reach, 14, ("auth",)),
             Step("dtls", path.secure, 7, ("ice",)),

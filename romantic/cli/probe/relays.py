@@ -12,7 +12,7 @@ from romantic.cli.probe.ground import addresses_of
 from romantic.cli.probe.outcome import Found, LeftOut, Outcome, Trouble
 from romantic.cli.probe.people import People
 
-STUN_SECONDS, TURN_SECONDS = 2.0, 4.0
+STUN_SECONDS, TURN_SECONDS = 3.0, 4.0
 MOST = 8  # servers of a kind that are looked at
 
 _CREDENTIALS = (

@@ -49,6 +49,7 @@ FACTS = {
     "cleanup": r"balances as before: 1000 and 1000",
 }
 NOT_HERE = ("tls", "stun", "turn")
+TALKING = ("--talk", 60, "--skip", "ice,resume,socket-rtt")
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def promtool(in_ci):
 
 async def test_the_whole_ladder_holds_is_told_in_every_format_and_every_coin_is_back(site, folder, promtool):
     told = await probe(
-        site.url, "--keys", site.keys("east", "west"), "--talk", 3, "--video", *FILES, *PATIENT, at=folder
+        site.url, "--keys", site.keys("east", "west"), "--talk", 2, "--video", *FILES, *PATIENT, at=folder
     )
 
     jsonschema.validate(told.document, SCHEMA, format_checker=jsonschema.FormatChecker())
@@ -99,7 +100,7 @@ def check_textfile(text, promtool):
 async def interrupted(site, folder):
     """Ctrl-C while the two talk, as a person sees it who reads the table."""
     names = ("torn", "apart")
-    command = await start(site.url, "--keys", site.keys(*names), "--talk", 60, *FILES, *PATIENT, at=folder)
+    command = await start(site.url, "--keys", site.keys(*names), *TALKING, *FILES, *PATIENT, at=folder)
     await command.line("call ")
     command.process.send_signal(signal.SIGINT)
     told = await command.end()
@@ -118,7 +119,7 @@ async def interrupted(site, folder):
 async def killed(site, folder):
     """kill -9 while the two talk, and the next run."""
     names = ("killed", "alive")
-    command = await start(site.url, "--keys", site.keys(*names), "--talk", 60, *PATIENT, at=folder)
+    command = await start(site.url, "--keys", site.keys(*names), *TALKING, *PATIENT, at=folder)
     await command.line("call ")
     command.process.kill()
     await command.end()

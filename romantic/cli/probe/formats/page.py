@@ -38,7 +38,7 @@ tr { border-bottom: 1px solid var(--line); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }
 td:first-child { white-space: nowrap; }
 td i { display: block; opacity: .8; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(22rem, 1fr)); gap: 1rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22rem, 100%), 1fr)); gap: 1rem; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: currentColor; }
 svg .name { font-weight: 600; font-size: 13px; } .grid { stroke: #8885; }
 pre { overflow: auto; max-height: 24rem; border: 1px solid var(--line); padding: .6rem; font-size: 12px; }
@@ -128,7 +128,15 @@ def _runs(report: Report) -> str:
         figure = FIGURE[name]
         points = [(float(number), run.figures.get(name)) for number, run in enumerate(report.runs, 1)]
         between = SCORE if name == "mos" else ORDINARY
-        drawn.append(lines(figure.text, figure.unit, "runs", [Line("each run", points)], between=between))
+        drawn.append(
+            lines(
+                figure.text[0].upper() + figure.text[1:],
+                figure.unit,
+                "runs",
+                [Line("each run", points)],
+                between=between,
+            )
+        )
     rows = [
         [row["name"], *(str(row[outcome.value]) for outcome in Outcome), *map(_number, _times(row))]
         for row in aggregate(report.runs)
