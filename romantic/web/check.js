@@ -7,6 +7,7 @@ import { Ladder, showProgress, showVerdict } from "/web/ladder.js";
 import { PATH_STEPS } from "/web/path_steps.js";
 import { report } from "/web/report.js";
 import { FIRST_STEPS, LAST_STEP } from "/web/steps.js";
+import { judge } from "/web/verdict.js";
 import * as view from "/web/view.js";
 
 const STEPS = [...FIRST_STEPS, ...PATH_STEPS, DEVICE_STEP, LAST_STEP];
@@ -67,29 +68,10 @@ function failure(error) {
 
 function sum(results, notes, at) {
   const isOver = results.every(({ state }) => state !== "waiting");
-  const verdict = isOver ? judge(results, notes) : RUNNING;
+  const verdict = isOver ? judge(results, notes.figures) : RUNNING;
   showProgress(results);
   showVerdict(verdict);
-  notes.result?.then((figures) => (notes.figures = figures)).catch(() => {});
   document.getElementById("report").textContent = report({ verdict, results, notes, at });
-}
-
-/** The worst step decides; without UDP a relay carries the call. */
-function judge(results, notes) {
-  const of = (id) => results.find((one) => one.id === id);
-  const isRelayed = of("relay").state === "ok";
-  const failed = results.filter(({ id, state }) => state === "fail" && !(id === "udp" && isRelayed));
-  const weak = results.filter(({ state }) => state === "warn");
-  const say = ({ title, words, advice }) => `${title}: ${words} ${advice}`;
-  if (failed.length) return { state: "fail", title: "Something stands in the way of calls", words: say(failed[0]) };
-  if (isRelayed && of("udp").state === "fail") {
-    return { state: "warn", title: "Calls work from here by the relay", words: say(of("udp")) };
-  }
-  if (weak.length === 1 && weak[0].id === "network" && notes.figures?.verdict === "inconclusive") {
-    return { state: "warn", title: "Calls probably work from here", words: say(weak[0]) };
-  }
-  if (weak.length) return { state: "warn", title: "Calls work from here, with limits", words: say(weak[0]) };
-  return { state: "ok", title: "Calls work from here", words: "Every step that could be tried works." };
 }
 
 function choose({ people }) {

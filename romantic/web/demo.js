@@ -243,6 +243,7 @@ function listen() {
   socket.on("*", view.log);
   socket.on("ready", (data) => attempt(ready, data));
   socket.on("balance", ({ balance, delta }) => view.showBalance(balance, delta));
+  socket.on("sync", ({ balance }) => balance !== undefined && view.showBalance(balance));
   socket.on("incoming-call", (data) => startRinging(data, data.caller));
   socket.on("call-ringing", (data) => isMine(data) && view.put("outgoing-words", "It rings."));
   socket.on("call-accepted", (data) => isMine(data) && converse());

@@ -51,7 +51,7 @@ async function reach(notes, tell) {
   const answer = await offer(notes, tell);
   notes.probeId = answer.probeId;
   notes.result = result(notes, answer.probeId);
-  notes.result.catch(() => {}); // told by the step that waits for it
+  notes.result.then((figures) => (notes.figures = figures), () => {}); // a failure is told by the step that waits
   await notes.probe.accept(answer.sdp);
   const blocked = notes.result.then(({ udp }) => udp || Promise.reject(new Trouble("Nothing came through.", ADVICE.udpBlocked)));
   const reached = Promise.race([notes.probe.reached, blocked]);

@@ -23,7 +23,8 @@ export function report({ verdict, results, notes, at }) {
     `Candidates: ${kinds.join(", ") || "none"}`,
     `Browser: ${navigator.userAgent}`,
   ];
-  const head = [`Romantic connection check of ${location.host}, ${at.toISOString()}`, `${verdict.title} ${verdict.words}`];
+  const sum = verdict.words ? `${verdict.title}: ${verdict.words}` : verdict.title;
+  const head = [`Romantic connection check of ${location.host}, ${at.toISOString()}`, sum];
   return withoutAddresses([...head, "", ...lines, "", ...rest].join("\n"));
 }
 

@@ -293,6 +293,19 @@ def hold(message, frame):
     jsonschema.validate(frame, MESSAGES[message]["payload"], format_checker=jsonschema.FormatChecker())
 
 
+@pytest.mark.parametrize("name", ASKED)
+async def test_a_frame_without_data_is_refused_as_the_document_says_or_needs_none(connect, make_person, name):
+    phone = await connect(await make_person())
+
+    answer = await phone.ask(name)
+
+    required = MESSAGES[f"client-{name}"]["payload"]["properties"]["data"].get("required", [])
+    assert ("error" in answer) == bool(required)
+    if required:
+        hold("error", {"event": "error", "id": 1, "data": answer["error"]})
+        assert {field["path"] for field in answer["error"]["fields"]} == set(required)
+
+
 def compare(name, shown, frames):
     """The keys heard are those the page shows, in objects within as well; numbers where the page has them."""
     known = set().union(*map(set, shown.data))
