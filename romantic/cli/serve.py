@@ -100,7 +100,8 @@ async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: C
     assert runner.server is not None
     watch = asyncio.create_task(SlowHeaderWatch(runner.server, settings.read_timeout_seconds).run())
     tune_gc()
-    log.info("server.start", port=settings.port, config=settings.romantic_env)
+    began = monotonic()
+    log.info("server.start", port=settings.port, config=settings.digest, ops_port=settings.ops_port)
     ready()
     await told.wait()
     try:
@@ -111,7 +112,7 @@ async def serve_until_stopped(settings: Settings, *, stop: StopSignals, ready: C
             await runner.cleanup()
     except TimeoutError:
         log.error("server.stop_cut_short", seconds=settings.shutdown_seconds)
-    log.info("server.stop")
+    log.info("server.stop", port=settings.port, uptime_s=round(monotonic() - began, 1))
 
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> web.TCPSite:

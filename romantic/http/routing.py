@@ -13,7 +13,7 @@ from romantic.errors import InvalidInput, NotFound, RomanticError
 from romantic.http.body import read_json
 from romantic.http.guards import PRINCIPAL
 from romantic.http.idempotency import HEADER, once
-from romantic.http.limits import LIMITER, READ, WRITE, Limit, subject_of
+from romantic.http.limits import LIMITER, POLICY, READ, WRITE, Limit, subject_of
 from romantic.http.request_id import HEADER as REQUEST_ID_HEADER
 from romantic.http.schema import Schema
 from romantic.settings import SETTINGS
@@ -61,6 +61,7 @@ class Route:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Guard, limit and validate, then call the handler with what the schemas loaded."""
         await self.guard(request)
+        request[POLICY] = self.limit.name
         await request.app[LIMITER].hit(self.limit, subject_of(request))
         arguments: dict[str, Any] = {name: _uuid(value) for name, value in request.match_info.items()}
         if self.query:

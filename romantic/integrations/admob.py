@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 log = structlog.get_logger()
 
@@ -90,9 +91,10 @@ class AdMob:
     async def _fetch(self) -> None:
         """Replace the keys; without an answer the ones we have stay until their day is over."""
         try:
-            async with self._http.get(self._url, timeout=TIMEOUT, allow_redirects=False) as answer:
-                answer.raise_for_status()
-                body = await _read(answer)
+            with upstream("admob", "keys"):
+                async with self._http.get(self._url, timeout=TIMEOUT, allow_redirects=False) as answer:
+                    answer.raise_for_status()
+                    body = await _read(answer)
             self._keys, self._fetched_at = _keys(orjson.loads(body)), monotonic()
             self._rest = REFETCH_SECONDS
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError, TypeError) as error:

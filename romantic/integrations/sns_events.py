@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 LARGEST_CERTIFICATE = 64 * 1024
@@ -94,12 +95,13 @@ class SnsNotes:
             raise NoteRefused
         body = bytearray()
         try:
-            async with self._http.get(url, timeout=TIMEOUT, allow_redirects=False) as answer:
-                answer.raise_for_status()
-                async for chunk in answer.content.iter_any():
-                    body += chunk
-                    if len(body) > LARGEST_CERTIFICATE:
-                        raise NoteUnproven
+            with upstream("sns", "certificate"):
+                async with self._http.get(url, timeout=TIMEOUT, allow_redirects=False) as answer:
+                    answer.raise_for_status()
+                    async for chunk in answer.content.iter_any():
+                        body += chunk
+                        if len(body) > LARGEST_CERTIFICATE:
+                            raise NoteUnproven
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise NoteUnproven from error
         return bytes(body)
