@@ -4,8 +4,10 @@ import atexit
 import ipaddress
 import json
 import logging
+import os
 import queue
 import re
+import socket
 import sys
 import threading
 import time
@@ -43,7 +45,12 @@ def configure_logs(
     """
     pretty = settings.log_format == "console"
     least = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    common = {"service": "romantic", "env": settings.romantic_env, "version": __version__}
+    common = {
+        "service": "romantic",
+        "env": settings.romantic_env,
+        "version": __version__,
+        "instance": f"{socket.gethostname()}.{os.getpid()}",
+    }
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

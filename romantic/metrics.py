@@ -99,6 +99,16 @@ CALL_LOSS = _histogram(
     "call_packet_loss_ratio", "Loss of a side.", "media", buckets=(0.001, 0.01, 0.03, 0.05, 0.1, 0.2, 0.5)
 )
 
+CALL_PATHS = _counter(
+    "call_candidate_pairs",
+    "Kinds of candidate on either end of a call, in a side's own words.",
+    "local_type",
+    "remote_type",
+)
+CALL_PATH_FAILURES = _counter(
+    "call_ice_failures", "Answered calls that failed on their path, by stage.", "stage"
+)
+
 LEDGER_ENTRIES = _counter("ledger_entries", "Entries written.", "kind", "reference_type")
 LEDGER_COINS = _counter("ledger_coins", "Coins moved.", "kind")
 LEDGER_DRIFT = _gauge("ledger_drift_users", "People whose balance misses their entries; must be 0.")
@@ -112,6 +122,14 @@ JOBS = _counter("jobs", "Durable jobs by kind and outcome.", "kind", "outcome")
 PROBES = _counter("probes", "Connectivity probes by verdict.", "verdict")
 REPORTS = _counter("reports", "Reports of people about people.", "status")
 
+UPSTREAM_SECONDS = _histogram(
+    "upstream_request_duration_seconds",
+    "Time a provider took.",
+    "provider",
+    "operation",
+    "outcome",
+    buckets=_HTTP,
+)
 DB_SECONDS = _histogram("db_query_duration_seconds", "Time of a named statement.", "query", buckets=_QUICK)
 DB_WAIT_SECONDS = _histogram("db_pool_wait_seconds", "Waiting for a connection.", buckets=_QUICK)
 LOOP_LAG_SECONDS = _histogram(

@@ -11,9 +11,11 @@ from typing import Any
 
 import psycopg2
 import pytest
+import structlog
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from romantic import logs
 from romantic.app import create_app
 from romantic.auth import service as auth
 from romantic.auth.schemas import RegisterBody
@@ -25,9 +27,11 @@ from romantic.db.migrations import migrate
 from romantic.dev.embedded import Postgres, Valkey, start_postgres, start_valkey
 from romantic.http.hardening import RUNNER_OPTIONS
 from romantic.settings import SETTINGS, Settings, load_settings
+from tests.canonical import faults_of
 from tests.docs.conformance import watch
 from tests.outside import Outside
 from tests.phone import Person, Phone
+from tests.secrecy import DETECTOR, TEE, HeardSink
 
 #: Short intervals instead of mocked clocks.
 QUICK = {
@@ -135,6 +139,25 @@ def housekeeper(postgres: str) -> Iterator[Housekeeper]:
     housekeeper.leave()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _heard() -> Iterator[None]:
+    """Whoever reads lines from a stream of their own: they are heard here as well."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logs, "_Sink", HeardSink)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def watched() -> Iterator[None]:
+    """Whatever is logged, as production renders it: no secret in any line, and the agreed fields in the canonical ones."""
+    DETECTOR.begin()
+    logs.configure_logs(load_settings({"ROMANTIC_ENV": "test", "LOG_LEVEL": "debug"}))
+    structlog.configure(logger_factory=lambda *_: TEE)
+    yield
+    assert DETECTOR.leaks() == []
+    assert {fault for line in DETECTOR.lines for fault in faults_of(line)} == set()
+
+
 @pytest.fixture(autouse=True)
 def clean(request: pytest.FixtureRequest) -> Iterator[None]:
     """An empty database for every test that has one.
@@ -204,10 +227,18 @@ class Server(TestServer):
         return web.AppRunner(self.app, **(kwargs | {"handler_cancellation": False}))
 
 
+class Client(TestClient[Any, Any]):
+    """What phones send is secret where its name says so."""
+
+    async def _request(self, method: str, path: Any, **kwargs: Any) -> Any:
+        DETECTOR.tell_body(kwargs.get("json"))
+        return await super()._request(method, path, **kwargs)
+
+
 async def start(running: AsyncExitStack, app: web.Application) -> TestClient[Any, Any]:
     options = {name: value for name, value in RUNNER_OPTIONS.items() if name != "access_log"}
     differing = watch(app)
-    client: TestClient[Any, Any] = TestClient(Server(app), auto_decompress=True)
+    client: TestClient[Any, Any] = Client(Server(app), auto_decompress=True)
     await client.server.start_server(shutdown_timeout=1.0, **options)
     running.callback(_conforms, differing)
     running.push_async_callback(client.close)
@@ -251,7 +282,9 @@ def sql(postgres: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
 
 
 def new_number() -> str:
-    return f"+1555{next(_numbers):07d}"
+    number = f"+1555{next(_numbers):07d}"
+    DETECTOR.tell(number)
+    return number
 
 
 async def prove(client: TestClient[Any, Any], outside: Outside, phone_number: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from uuid import UUID
 from aiohttp import ClientResponse, ClientWebSocketResponse, WSMessage, WSMsgType
 from aiohttp.test_utils import TestClient
 
+from tests.secrecy import DETECTOR
+
 PATIENCE = 5.0
 
 Client = TestClient[Any, Any]
@@ -21,6 +23,7 @@ class Person:
         self.phone_number = phone_number
         self.access_token: str = tokens["accessToken"]
         self.refresh_token: str = tokens["refreshToken"]
+        DETECTOR.tell(self.access_token, self.refresh_token, phone_number)
 
     @property
     def auth(self) -> dict[str, str]:
@@ -55,12 +58,14 @@ class Phone:
         self._next_id = 0
 
     async def emit(self, event: str, **data: Any) -> None:
+        DETECTOR.tell_body(data)
         await self.ws.send_json({"event": event, "data": data})
 
     async def ask(self, event: str, **data: Any) -> dict[str, Any]:
         """The data of the ack; a refusal is returned as {"error": …}."""
         self._next_id += 1
         message_id = f"q{self._next_id}"
+        DETECTOR.tell_body(data)
         await self.ws.send_json({"event": event, "data": data, "id": message_id})
         frame = await self._until(lambda frame: frame.get("id") == message_id)
         return dict(frame["data"]) if frame["event"] == "ack" else {"error": frame["data"]}

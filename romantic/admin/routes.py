@@ -71,7 +71,7 @@ async def login(request: web.Request, *, phone_number: str, otp_code: str) -> we
             ip=None if address == "unknown" else address,
             seconds=SECONDS,
         )
-    log.info("admin.action", action="login", user_id=str(person["id"]), role=person["role"])
+    log.info("admin.action", action="login", actor_id=str(person["id"]), target_id=str(person["id"]))
     token = sign(settings, session_id=session_id, user_id=person["id"])
     return ok({"accessToken": token, "expiresIn": SECONDS, "role": person["role"]}, "Login successful")
 

@@ -190,6 +190,9 @@ async def _enqueue(conn: Connection, kind: str, code_id: UUID, *, seconds: float
     await enqueue(conn, kind, {"codeId": str(code_id)}, key=str(code_id), delay=delay, expires_in=seconds)
 
 
-def _log(code: Row, channel: str, outcome: str, **facts: Any) -> None:
+def _log(
+    code: Row, channel: str, outcome: str, *, reason: str | None = None, verdict: str | None = None
+) -> None:
     level = log.info if outcome == "sent" else log.warning
-    level("otp.send", channel=channel, outcome=outcome, prefix=code["country_prefix"], **facts)
+    prefix = code["country_prefix"]
+    level("otp.send", channel=channel, outcome=outcome, prefix=prefix, reason=reason, verdict=verdict)

@@ -75,6 +75,7 @@ def log_entry(entry: Row) -> None:
         kind=entry["transaction_type"],
         user_id=str(entry["user_id"]),
         amount=entry["signed_amount"],
+        balance_before=entry["balance_after"] - entry["signed_amount"],
         balance_after=entry["balance_after"],
         debt_paid=entry.get("debt_paid", 0),
         reference_type=entry["reference_type"],

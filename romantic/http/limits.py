@@ -106,6 +106,8 @@ async def _count(counter: SlidingWindowCounterRateLimiter, limit: Limit, subject
 
 
 LIMITER = web.AppKey("LIMITER", Limiter)
+#: The class a request was counted in, for its log line.
+POLICY = web.RequestKey("POLICY", str)
 
 
 def _headers(limit: Limit, wait: float) -> dict[str, str]:

@@ -24,8 +24,10 @@ from romantic.http.envelope import fail
 from romantic.http.guards import PRINCIPAL
 from romantic.http.health import LIFECYCLE
 from romantic.http.idempotency import IDEMPOTENCY
-from romantic.http.request_id import HEADER, REQUEST_ID, request_id_of
+from romantic.http.limits import POLICY
+from romantic.http.request_id import HEADER, REQUEST_ID, request_id_of, trace_id_of
 from romantic.logs import cut_address
+from romantic.upstream import count_upstream
 
 log = structlog.get_logger()
 
@@ -59,7 +61,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     code: str | None = None
     status = 499  # the client went away before there was an answer
     size = 0
-    queries = count_queries()
+    queries, outside = count_queries(), count_upstream()
     metrics.HTTP_IN_FLIGHT.inc()
     try:
         try:
@@ -93,6 +95,9 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             idempotency=request.get(IDEMPOTENCY),
             db_queries=queries.count,
             db_ms=round(queries.seconds * 1000, 1),
+            upstream_ms=round(outside.seconds * 1000, 1),
+            rate_policy=request.get(POLICY),
+            trace_id=trace_id_of(request),
         )
         metrics.HTTP_IN_FLIGHT.dec()
         _count(request.method, route, status, seconds, size)

@@ -14,7 +14,7 @@ from romantic.errors import InvalidInput, NotFound, RomanticError
 from romantic.http.body import read_json
 from romantic.http.guards import PRINCIPAL
 from romantic.http.idempotency import HEADER, once
-from romantic.http.limits import LIMITER, READ, WRITE, Limit, limit_for, subject_of
+from romantic.http.limits import LIMITER, POLICY, READ, WRITE, Limit, limit_for, subject_of
 from romantic.http.request_id import HEADER as REQUEST_ID_HEADER
 from romantic.http.schema import Schema
 from romantic.settings import SETTINGS
@@ -58,7 +58,9 @@ class Route:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Guard, limit and validate, then call the handler with what the schemas loaded."""
         await self.guard(request)
-        await request.app[LIMITER].hit(limit_for(request, self.limit), subject_of(request))
+        limit = limit_for(request, self.limit)
+        request[POLICY] = limit.name
+        await request.app[LIMITER].hit(limit, subject_of(request))
         arguments: dict[str, Any] = {name: _uuid(value) for name, value in request.match_info.items()}
         if self.query:
             arguments |= self.query.load(_flat(request))

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from romantic.integrations.answers import read_answer
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 log = structlog.get_logger()
 
@@ -93,9 +94,10 @@ class AdMob:
     async def _fetch(self) -> None:
         """Replace the keys; without an answer the ones we have stay until their day is over."""
         try:
-            async with self._http.get(self._url, timeout=TIMEOUT, allow_redirects=False) as answer:
-                answer.raise_for_status()
-                body = await read_answer(answer, most=LARGEST_ANSWER)
+            with upstream("admob", "keys"):
+                async with self._http.get(self._url, timeout=TIMEOUT, allow_redirects=False) as answer:
+                    answer.raise_for_status()
+                    body = await read_answer(answer, most=LARGEST_ANSWER)
             self._keys, self._fetched_at = _keys(orjson.loads(body)), monotonic()
             self._rest = REFETCH_SECONDS
             self.breaker.succeeded()

@@ -8,6 +8,7 @@ from aiohttp import web
 from romantic.integrations.aws import LateClient, asking, late_client
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS
+from romantic.upstream import upstream
 
 DEADLINE_SECONDS = 10.0
 
@@ -27,7 +28,7 @@ class Email:
             "Body": {"Text": {"Data": text, "Charset": "UTF-8"}},
         }
         client = await self._client.get()
-        with asking(self.breaker):
+        with asking(self.breaker), upstream("ses", "send_email"):
             async with asyncio.timeout(DEADLINE_SECONDS):
                 answer = await client.send_email(
                     FromEmailAddress=self._sender,

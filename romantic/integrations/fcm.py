@@ -17,6 +17,7 @@ from romantic.integrations.breaker import Breaker
 from romantic.integrations.google_tokens import GoogleTokens, ServiceAccount, TokenRefused
 from romantic.integrations.push import PLATFORMS, SENDERS, Push, PushRefusal, PushSender, Verdict
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 TIMEOUT = aiohttp.ClientTimeout(total=3)
@@ -91,11 +92,16 @@ class Fcm:
     async def _post(self, message: dict[str, Any], access: str) -> str:
         headers = {"Authorization": f"Bearer {access}"}
         try:
-            async with self._http.post(
-                self._url, json={"message": message}, headers=headers, timeout=TIMEOUT, allow_redirects=False
-            ) as answer:
-                body = await read_answer(answer, most=LARGEST_ANSWER)
-                return _message_id(answer.status, body, after=_wait(answer.headers.get("Retry-After")))
+            with upstream("fcm", "send"):
+                async with self._http.post(
+                    self._url,
+                    json={"message": message},
+                    headers=headers,
+                    timeout=TIMEOUT,
+                    allow_redirects=False,
+                ) as answer:
+                    body = await read_answer(answer, most=LARGEST_ANSWER)
+                    return _message_id(answer.status, body, after=_wait(answer.headers.get("Retry-After")))
         except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLong) as error:
             raise PushRefusal(type(error).__name__) from error
 

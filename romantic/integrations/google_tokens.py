@@ -11,6 +11,7 @@ import jwt
 import orjson
 
 from romantic.integrations.answers import AnswerTooLong, read_answer
+from romantic.upstream import upstream
 
 ASSERTION_SECONDS = 3600
 #: A token is renewed this long before it ends.
@@ -70,10 +71,11 @@ class GoogleTokens:
     async def _fetch(self) -> tuple[str, float]:
         form = {"grant_type": GRANT, "assertion": self._assertion()}
         try:
-            async with self._http.post(
-                self._account.token_uri, data=form, timeout=self._timeout, allow_redirects=False
-            ) as answer:
-                return _read_token(answer.status, await read_answer(answer, most=LARGEST_ANSWER))
+            with upstream("fcm", "token"):
+                async with self._http.post(
+                    self._account.token_uri, data=form, timeout=self._timeout, allow_redirects=False
+                ) as answer:
+                    return _read_token(answer.status, await read_answer(answer, most=LARGEST_ANSWER))
         except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLong) as error:
             raise TokenRefused(f"token: {type(error).__name__}", is_passing=True) from error
 

@@ -8,6 +8,7 @@ from aiohttp import web
 from romantic.integrations.aws import LateClient, asking, late_client
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 DEADLINE_SECONDS = 5.0
 #: Delivered first, and billed as such; the other kind is for advertisements.
@@ -24,7 +25,7 @@ class Sms:
     async def send(self, phone_number: str, text: str) -> str:
         """The provider's message id; raises AwsRefusal."""
         client = await self._client.get()
-        with asking(self.breaker):
+        with asking(self.breaker), upstream("sns", "publish"):
             async with asyncio.timeout(DEADLINE_SECONDS):
                 answer = await client.publish(
                     PhoneNumber=phone_number, Message=text, MessageAttributes=TRANSACTIONAL

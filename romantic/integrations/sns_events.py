@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from romantic.integrations.answers import AnswerTooLong, read_answer
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 TIMEOUT = aiohttp.ClientTimeout(total=5)
 LARGEST_CERTIFICATE = 64 * 1024
@@ -94,9 +95,10 @@ class SnsNotes:
         if not isinstance(url, str) or not self._is_amazon(url):
             raise NoteRefused
         try:
-            async with self._http.get(url, timeout=TIMEOUT, allow_redirects=False) as answer:
-                answer.raise_for_status()
-                return await read_answer(answer, most=LARGEST_CERTIFICATE)
+            with upstream("sns", "certificate"):
+                async with self._http.get(url, timeout=TIMEOUT, allow_redirects=False) as answer:
+                    answer.raise_for_status()
+                    return await read_answer(answer, most=LARGEST_CERTIFICATE)
         except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLong) as error:
             raise NoteUnproven from error
 

@@ -16,6 +16,7 @@ from romantic.integrations.aws import aws_client
 from romantic.integrations.breaker import Breaker
 from romantic.integrations.signed_urls import UrlSigner
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 DEADLINE_SECONDS = 10.0
 TRIES = 2
@@ -153,8 +154,9 @@ class S3:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS):
-                await method(Bucket=self._bucket, **arguments)
+            with upstream("s3", method.__name__):
+                async with asyncio.timeout(DEADLINE_SECONDS):
+                    await method(Bucket=self._bucket, **arguments)
         except ClientError as error:
             raise StorageAway(f"S3 {error.response.get('Error', {}).get('Code')}") from error
         except (BotoCoreError, OSError) as error:

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 TIMEOUT_SECONDS = 10
 RETRIES = 2
@@ -110,7 +111,7 @@ class Payments:
         self, *, purchase_id: UUID, user_id: UUID, price: Decimal, currency: str
     ) -> Intent:
         """The one intent of a purchase, however often it is asked for."""
-        with self._faults():
+        with self._faults(), upstream("stripe", "create_intent"):
             intent = await self._client.v1.payment_intents.create_async(
                 {
                     "amount": minor_units(price, currency),
@@ -123,13 +124,13 @@ class Payments:
             return Intent.read(intent.to_dict())
 
     async def retrieve_intent(self, intent_id: str) -> Intent:
-        with self._faults():
+        with self._faults(), upstream("stripe", "retrieve_intent"):
             intent = await self._client.v1.payment_intents.retrieve_async(intent_id)
             return Intent.read(intent.to_dict())
 
     async def refund(self, *, purchase_id: UUID, intent_id: str) -> str:
         """Give all of it back, once per purchase; returns the id of the refund."""
-        with self._faults():
+        with self._faults(), upstream("stripe", "refund"):
             refund = await self._client.v1.refunds.create_async(
                 {"payment_intent": intent_id, "metadata": {"purchaseId": str(purchase_id)}},
                 {"idempotency_key": f"refund:{purchase_id}"},

@@ -15,6 +15,7 @@ from aiohttp import web
 from romantic.integrations.answers import AnswerTooLong, read_answer
 from romantic.integrations.breaker import Breaker
 from romantic.settings import SETTINGS, Settings
+from romantic.upstream import upstream
 
 APP_NAME = "Romantic"
 LARGEST_ANSWER = 1024 * 1024
@@ -98,10 +99,11 @@ class WhatsApp:
         )
         headers = {"Authorization": f"Bearer {settings.whatsapp_access_token}"}
         try:
-            async with self._http.post(
-                url, json=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False
-            ) as answer:
-                return _message_id(answer.status, await read_answer(answer, most=LARGEST_ANSWER))
+            with upstream("whatsapp", "send_code"):
+                async with self._http.post(
+                    url, json=payload, headers=headers, timeout=TIMEOUT, allow_redirects=False
+                ) as answer:
+                    return _message_id(answer.status, await read_answer(answer, most=LARGEST_ANSWER))
         except (aiohttp.ClientError, TimeoutError, OSError, AnswerTooLong) as error:
             raise WhatsAppRefusal(type(error).__name__) from error
 

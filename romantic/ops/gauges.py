@@ -1,5 +1,6 @@
 """Gauges of one application, read at the moment of the scrape."""
 
+import platform
 from collections import Counter
 from collections.abc import Iterator
 
@@ -40,8 +41,8 @@ class AppGauges(Collector):
         yield _family("db_pool_connections", "Connections to PostgreSQL.", "state", database.connections())
         draining = self._app[LIFECYCLE].draining
         yield _plain("draining", "1 while this process sends everybody elsewhere.", draining)
-        build = GaugeMetricFamily("romantic_build_info", "Always 1; what runs.", labels=["version"])
-        build.add_metric([__version__], 1)
+        build = GaugeMetricFamily("romantic_build_info", "Always 1; what runs.", labels=["version", "python"])
+        build.add_metric([__version__, platform.python_version()], 1)
         yield build
 
 

@@ -9,6 +9,9 @@ from romantic import metrics
 
 Line = Mapping[str, Any]
 
+#: Where on its path an answered call failed, by how it ended.
+FAILED_AT = {"not_connected": "setup", "ice_failed": "ice", "disconnected": "media", "unstable": "media"}
+
 
 def count(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """A processor: look at the line, change nothing."""
@@ -37,6 +40,8 @@ def _call(line: Line) -> None:
         metrics.CALL_SECONDS.labels(kind).observe(line["duration_s"])
     if line["duration_gap_s"] is not None:
         metrics.CALL_DISPUTED_SECONDS.observe(abs(line["duration_gap_s"]))
+    if line["end_reason"] in FAILED_AT:
+        metrics.CALL_PATH_FAILURES.labels(FAILED_AT[line["end_reason"]]).inc()
     for side in ("caller", "receiver"):
         _side(line, side)
 
@@ -44,6 +49,8 @@ def _call(line: Line) -> None:
 def _side(line: Line, side: str) -> None:
     """What was not measured is not observed: null is not 0."""
     media = line["call_type"]
+    if pair := line.get(f"ice_pair_{side}"):
+        metrics.CALL_PATHS.labels(*pair.split("/")).inc()
     for name, family, scale in (
         ("mos", metrics.CALL_MOS.labels(media), 1.0),
         ("jitter_ms", metrics.CALL_JITTER_SECONDS.labels(media), 1e-3),

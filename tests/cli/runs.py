@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from romantic.settings import Settings
+from tests.secrecy import DETECTOR
 
 RUN = Path(__file__).parents[2] / "run.py"
 PATIENCE = 45.0
@@ -161,3 +162,7 @@ def end_of(servers: list[Server]) -> Iterator[list[Server]]:
             for pid in (server.place.postgres_pid, server.place.valkey_pid):
                 if pid is not None and is_alive(pid):
                     os.kill(pid, signal.SIGKILL)
+        for server in servers:
+            for line in (server.out + server.err).splitlines():
+                DETECTOR.hear(line)
+    assert DETECTOR.leaks() == []

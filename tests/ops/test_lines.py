@@ -1,0 +1,91 @@
+"""Every canonical line has exactly the fields of lines.json; every other test looks at its own lines the same way"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from romantic.docs.pages import guides
+from romantic.realtime import HUB
+from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
+from tests.canonical import COMMON, LINES, faults_of
+from tests.secrecy import DETECTOR
+from tests.waiting import until
+
+GUIDE = Path(__file__).parents[2] / "romantic" / "docs" / "logs.md"
+#: What other tests bring about: a probe's run, a start and an end of a server.
+ELSEWHERE = {"probe.result", "server.start", "server.stop"}
+
+
+def logged():
+    lines = [json.loads(line) for line in DETECTOR.lines]
+    return {line["event"]: line for line in lines if line["event"] in LINES}
+
+
+async def test_a_day_of_the_service_writes_every_canonical_line(
+    client,
+    make_person,
+    make_staff,
+    connect,
+    outside,
+):
+    desk = await make_staff("admin")
+    ann, ben = await make_person("Ann", super_lover=True), await make_person("Ben")
+    phone = await connect(ann)
+    body = {"receiverId": ann.id, "callType": "audio"}
+    call = (await (await ben.post("/api/calls/initiate", body)).json())["data"]
+    await phone.ask("call-accept", callId=call["callId"])
+    await ben.post(f"/api/calls/{call['callId']}/end", {"duration": 0})
+    await desk.send("POST", f"/api/admin/users/{ben.id}/verify", {"reason": "passport"})
+    await client.post("/api/webhooks/stripe", data=b"{}", headers={"Stripe-Signature": "t=1,v1=x"})
+    await phone.close()
+
+    async def is_gone():
+        return not client.app[HUB].count
+
+    await until(is_gone)
+
+    async def is_told():
+        return set(logged()) >= set(LINES) - ELSEWHERE
+
+    await until(is_told)
+    assert {
+        name: faults_of(json.dumps(line, separators=(",", ":"))) for name, line in logged().items()
+    } == dict.fromkeys(logged(), [])
+
+
+async def test_a_request_names_its_trace_its_policy_and_what_it_waited_for(client, make_person):
+    person = await make_person()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+
+    await person.get("/api/coins/balance", headers={"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    await person.get("/api/users/discover", headers={"traceparent": f"00-{trace}-b7ad6b7169203331"})
+
+    lines = [json.loads(line) for line in DETECTOR.lines]
+    told = {
+        line["route"]: (line["trace_id"], line["rate_policy"])
+        for line in lines
+        if line["event"] == "http.request"
+    }
+    assert told["/api/coins/balance"] == (trace, "read")
+    assert told["/api/users/discover"] == (None, "read")
+
+
+def test_a_field_too_many_or_too_few_is_a_fault():
+    line = dict.fromkeys(COMMON | LINES["server.stop"], 1) | {"event": "server.stop"}
+
+    def faults(**change):
+        return faults_of(json.dumps({**line, **change}, separators=(",", ":")))
+
+    assert faults() == []
+    assert faults(surprise=1) == ["server.stop has surprise"]
+    del line["uptime_s"]
+    assert faults() == ["server.stop lacks uptime_s"]
+
+
+@pytest.mark.parametrize("name", sorted(LINES))
+def test_the_guide_explains_every_field(name):
+    section = GUIDE.read_text("utf-8").partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+
+    assert {field for field in LINES[name] if f"`{field}`" not in section} == set()
+    assert guides()["logs"]
