@@ -110,7 +110,9 @@ def create_app(settings: Settings) -> web.Application:
     add_bus(app)
     add_asking(app)
     hub = add_hub(app)
-    add_sessions(app).on_change(hub.end_session)
+    sessions = add_sessions(app)
+    sessions.watch(hub.sessions)
+    sessions.on_change(hub.end_session)
     changed: list[OnChanged] = []
     app[CHANGED] = changed
     add_delivery(app)

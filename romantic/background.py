@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 #: When each periodic task last did its work, as Unix time: a task that died quietly shows here.
@@ -28,3 +28,11 @@ async def running(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         while not task.done():
             task.cancel()
             await asyncio.wait({task}, timeout=0.5)
+
+
+async def wait_for(holds: Callable[[], bool], *, within: float) -> None:
+    """Return once it holds, or after so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within):
+            while not holds():  # noqa: ASYNC110 - what holds tells nobody
+                await asyncio.sleep(0.005)

@@ -1,5 +1,6 @@
 """Sessions as a process sees them: PostgreSQL is the truth, remembered briefly, forgotten on revocation."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from romantic.auth.tokens import Tokens
 from romantic.background import running
-from romantic.db import connection, load_queries
+from romantic.db import DatabaseBusy, connection, load_queries
 from romantic.errors import Unauthorized
 from romantic.http import AUTHENTICATE, Principal
 from romantic.redis import REDIS, RedisAway
@@ -22,6 +23,8 @@ sql = load_queries("auth")
 
 CHANNEL = "romantic:sessions"
 _REMEMBERED = 50_000
+CHECK_SECONDS = 2.0
+CHECKED_AT_ONCE = 1_000
 
 #: Told the session and why it changed: `revoked`, `banned`, or `registered`.
 Listener = Callable[[UUID, str], None]
@@ -44,6 +47,12 @@ class Sessions:
         self._remembered: dict[UUID, _Session] = {}
         self._changes = 0
         self._listeners: list[Listener] = []
+        self._is_in_doubt = False
+        self._in_use: Callable[[], list[UUID]] = list
+
+    def watch(self, in_use: Callable[[], list[UUID]]) -> None:
+        """Register who knows the sessions that outlive their requests: those with a socket here."""
+        self._in_use = in_use
 
     def on_change(self, listener: Listener) -> None:
         """Register who must act when a session ends, on whatever node it was ended."""
@@ -92,12 +101,35 @@ class Sessions:
         """A subscription that was lost may have lost a revocation."""
         self._changes += 1
         self._remembered.clear()
+        self._is_in_doubt = True
 
     async def follow(self) -> None:
         """Hear from the other nodes, for ever."""
         async for message in self._app[REDIS].listen(CHANNEL, lost=self._forget_all):
             session_id, _, reason = message.partition(" ")
             self._forget(UUID(session_id), reason)
+
+    async def check(self) -> None:
+        """Ask PostgreSQL about the sessions in use while no other node can be heard, for ever."""
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            if not (self._is_in_doubt or self._app[REDIS].is_away):
+                continue
+            try:
+                self._is_in_doubt = False
+                await self._check()
+            except DatabaseBusy as error:
+                self._is_in_doubt = True
+                log.warning("sessions.unchecked", reason=str(error))
+
+    async def _check(self) -> None:
+        in_use = self._in_use()
+        for at in range(0, len(in_use), CHECKED_AT_ONCE):
+            async with connection(self._app) as conn:
+                ids = in_use[at : at + CHECKED_AT_ONCE]
+                rows = await conn.all(sql.list_ended_sessions, session_ids=ids)
+            for row in rows:
+                self._forget(row["id"], "banned" if row["revoked_reason"] == "banned" else "revoked")
 
 
 SESSIONS = web.AppKey("SESSIONS", Sessions)
@@ -115,7 +147,7 @@ def add_sessions(app: web.Application) -> Sessions:
 
 
 async def _follow(app: web.Application) -> AsyncIterator[None]:
-    async with running(app[SESSIONS].follow()):
+    async with running(app[SESSIONS].follow()), running(app[SESSIONS].check()):
         yield
 
 

@@ -19,6 +19,7 @@ class Alone:
     def __init__(self, *, events: int) -> None:
         self.torn: dict[UUID, None] = {}
         self._events = events
+        self._held = 0
         self._lines: OrderedDict[UUID, Line] = OrderedDict()
 
     @property
@@ -46,17 +47,18 @@ class Alone:
     def remember(self, line: Line, records: list[Record]) -> None:
         """Number, keep and deliver; the quietest lines forget first."""
         self._lines.move_to_end(line.user_id)
-        for record in records:
-            line.remember(record)
-        held = sum(other.memory.size for other in self._lines.values() if other.memory is not None)
-        for other in list(self._lines.values()):
-            if held <= MEMORY_BYTES or other.memory is None:
-                return
-            held -= other.memory.size
-            other.memory = self._new_memory()
+        self._held += sum(map(line.remember, records))
+        while self._held > MEMORY_BYTES:
+            quietest = next(iter(self._lines.values()))
+            self._held -= _size(quietest)
+            quietest.memory = self._new_memory()
+            self._lines.move_to_end(quietest.user_id)
 
     def let_go(self, line: Line) -> None:
-        self._lines.pop(line.user_id, None)
+        """The line goes back to its stream, or ends."""
+        if self._lines.pop(line.user_id, None) is not None:
+            self._held -= _size(line)
+            line.memory = None
 
     def outdated(self, seconds: float) -> list[Line]:
         """Lines nobody has had a socket on for so long."""
@@ -66,3 +68,7 @@ class Alone:
 
     def _new_memory(self) -> Memory:
         return Memory(events=self._events, size=LINE_BYTES)
+
+
+def _size(line: Line) -> int:
+    return line.memory.size if line.memory is not None else 0

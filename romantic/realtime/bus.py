@@ -7,7 +7,7 @@ import asyncio
 import os
 import secrets
 import socket as sockets
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
 from typing import Any
@@ -16,10 +16,11 @@ import orjson
 import structlog
 from aiohttp import web
 
-from romantic.background import running
+from romantic.background import running, wait_for
 from romantic.http.envelope import encode
 from romantic.realtime.clock import Clock
-from romantic.redis import REDIS, Command, RedisAway, RedisClient
+from romantic.realtime.commands import Commands, Told
+from romantic.redis import REDIS, Command, RedisClient
 
 log = structlog.get_logger()
 
@@ -27,16 +28,11 @@ log = structlog.get_logger()
 Handler = Callable[[dict[str, Any]], Awaitable[None] | None]
 #: Told the bytes of a channel, in the order Redis got them.
 Listener = Callable[[bytes], None]
-#: Told what a command returned, or None if it did not happen as far as we know.
-Told = Callable[[Any], None]
 
-MAX_WAITING = 20_000
-MAX_WAITING_BYTES = 2 * 1024 * 1024
-BATCH = 256
-BATCH_BYTES = 64 * 1024
 HELLO_SECONDS = 5.0
 PEER_SECONDS = 3 * HELLO_SECONDS
 CONFIRM_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
 
 
 def new_node_name() -> str:
@@ -59,17 +55,13 @@ class Bus:
         self.peers: dict[str, float] = {}  # other nodes, and the monotonic instant they were last heard
         self.is_connected = False
         self.is_hearing = False  # every subscription was confirmed since the connection came
-        self.dropped = 0
-        self._redis = redis
+        self.commands = Commands(redis)
         self._clocks: dict[str, Clock] = {}
         self._handlers: dict[str, list[Handler]] = {}
         self._listeners: dict[str, Listener] = {}
         self._confirmations: dict[str, asyncio.Event] = {}
         self._asked: Counter[str] = Counter()  # subscriptions Redis has yet to confirm
         self._on_back: list[Callable[[], None]] = []
-        self._waiting: deque[tuple[Command, Told | None]] = deque()
-        self._waiting_bytes = 0
-        self._wake = asyncio.Event()
         self._tasks: set[asyncio.Future[None]] = set()
         self._subscription = redis.subscription(self._hear, self._subscribed)
         self.on("node.hello", self._greet)
@@ -161,52 +153,12 @@ class Bus:
     # Commands
 
     def run(self, command: Command, told: Told | None = None) -> None:
-        """Send a command after all those before it, together with those behind it; never blocks.
-
-        `told` gets its result, or None if Redis did not answer: then nobody knows whether it ran.
-        """
-        size = self._waiting_bytes + _size(command)
-        if self._redis.is_broken or len(self._waiting) >= MAX_WAITING or size > MAX_WAITING_BYTES:
-            self.dropped += 1
-            if told is not None:
-                told(None)
-            return
-        self._waiting.append((command, told))
-        self._waiting_bytes = size
-        self._wake.set()
+        """Send a command after all those before it; see `Commands`."""
+        self.commands.run(command, told)
 
     async def write(self) -> None:
-        """Send what waits, for ever: one batch is on its way while the next gathers."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self._send(self._next_batch())
-
-    def _next_batch(self) -> list[tuple[Command, Told | None]]:
-        batch: list[tuple[Command, Told | None]] = []
-        size = 0
-        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            size += _size(batch[-1][0])
-        self._waiting_bytes -= size
-        return batch
-
-    async def _send(self, batch: list[tuple[Command, Told | None]]) -> None:
-        results: list[Any]
-        try:
-            results = await self._redis.run([command for command, _ in batch], patient=True)
-        except RedisAway:
-            self.dropped += len(batch)
-            results = [None] * len(batch)
-        for (command, told), result in zip(batch, results, strict=True):
-            if isinstance(result, Exception):
-                log.error("bus.command_refused", command=str(command[0]), reason=str(result)[:200])
-            if told is not None:
-                try:
-                    told(None if isinstance(result, Exception) else result)
-                except Exception:
-                    log.exception("bus.callback_failed")
+        """Send what waits, for ever."""
+        await self.commands.write()
 
     async def listen(self) -> None:
         """Hear the other nodes, for ever."""
@@ -286,10 +238,6 @@ class Bus:
                 check()
 
 
-def _size(command: Command) -> int:
-    return sum(len(part) for part in command if isinstance(part, str | bytes))
-
-
 async def _logged(outcome: Awaitable[None], topic: str) -> None:
     try:
         await outcome
@@ -304,10 +252,11 @@ NODE = web.AppKey("NODE", str)
 async def bus(app: web.Application) -> AsyncIterator[None]:
     """Talk and listen while the application runs."""
     async with running(app[BUS].listen()), running(app[BUS].write()), running(app[BUS].hello()):
-        deadline = monotonic() + CONFIRM_SECONDS  # without Redis we start as well
-        while not app[BUS].is_hearing and monotonic() < deadline:  # noqa: ASYNC110 - for milliseconds
-            await asyncio.sleep(0.005)
+        # Without Redis we start as well.
+        await wait_for(lambda: app[BUS].is_hearing, within=CONFIRM_SECONDS)
         yield
+        # What was said last is heard as well.
+        await wait_for(lambda: not app[BUS].commands.are_waiting, within=CLOSE_SECONDS)
 
 
 def add_bus(app: web.Application) -> Bus:

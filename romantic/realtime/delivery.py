@@ -88,7 +88,13 @@ class Delivery:
 
     def _appended(self, user_id: UUID, record: Record, answer: Any) -> None:
         if answer is not None:
-            self._take(user_id, *position(answer), record)
+            epoch, seq = position(answer)
+            line = self.lines.get(user_id)
+            # What others sent before it is on its way by the channel, and so is this one behind it.
+            if line is None or seq <= line.seq + 1 or not self.store.is_heard:
+                self._take(user_id, epoch, seq, record)
+            else:
+                self._settle(user_id, record)
         elif record.uid in self._pending.get(user_id, ()):  # else its echo came, only the answer is missing
             self.store.mind()
             # Those behind it must not overtake it, whatever becomes of them.

@@ -162,7 +162,9 @@ class Dispatcher:
         at, answer, _ = socket.replies.get(message_id, (0.0, b"", b""))
         if not answer and route is not None and not route.of_socket:
             at, answer, asked = socket.former_replies.get(message_id, (0.0, b"", b""))
-            answer = answer if asked == _digest(frame) else b""
+            if asked != _digest(frame):
+                return False
+            socket.replies[message_id] = at, answer, asked
         if not answer or monotonic() - at > REPLAY_SECONDS:
             return False
         socket.send_frame(answer)

@@ -59,13 +59,15 @@ class Healing:
         line = self._alone.get(user_id)
         is_torn = user_id in self._alone.torn
         self._alone.torn.pop(user_id, None)
-        if line is not None:
-            line.returning = []
         floor = 0 if line is None else line.seq
-        now = await self._store.fork(user_id, floor=floor, is_torn=is_torn)
         waiting: list[Record] = []
         if line is not None:
-            waiting, line.returning = line.returning or [], None
+            line.returning = waiting
+        try:
+            now = await self._store.fork(user_id, floor=floor, is_torn=is_torn)
+        finally:
+            if line is not None:
+                line.returning = None
         if now is None:
             if is_torn or waiting:
                 self._delivery.keep(user_id, waiting)
@@ -76,7 +78,6 @@ class Healing:
             self._delivery.append(user_id, record)
 
     def _resettle(self, line: Line, epoch: str, seq: int) -> None:
-        line.memory = None
         self._alone.let_go(line)
         if line.is_idle:
             self._delivery.close(line)

@@ -86,6 +86,10 @@ class Hub:
         """Everybody with a socket in this process."""
         return list(self._by_user)
 
+    def sessions(self) -> list[UUID]:
+        """Every session with a socket in this process."""
+        return list({socket.session_id for own in self._by_user.values() for socket in own})
+
     def is_online(self, user_id: UUID) -> bool:
         return user_id in self._by_user
 

@@ -31,12 +31,15 @@ class Memory:
         self._most = (events, size)
         self._kept: deque[tuple[int, Record]] = deque()
 
-    def add(self, seq: int, record: Record) -> None:
+    def add(self, seq: int, record: Record) -> int:
+        """Returns by how many bytes it has grown."""
+        before = self.size
         self._kept.append((seq, record))
         self.size += len(record.body)
         events, size = self._most
         while len(self._kept) > events or self.size > size:
             self.size -= len(self._kept.popleft()[1].body)
+        return self.size - before
 
     def after(self, seq: int, count: int) -> list[tuple[int, Record]]:
         return [(n, record) for n, record in self._kept if n > seq][:count]
@@ -101,11 +104,12 @@ class Line:
             if reader.seq == before:  # whoever lacks something from before cannot go on
                 reader.epoch, reader.seq = self.epoch, self.seq
 
-    def remember(self, record: Record) -> None:
-        """Number, keep and deliver an event, alone."""
+    def remember(self, record: Record) -> int:
+        """Number, keep and deliver an event, alone; returns by how many bytes the memory has grown."""
         assert self.memory is not None
-        self.memory.add(self.seq + 1, record)
+        growth = self.memory.add(self.seq + 1, record)
         self.deliver(self.seq + 1, record)
+        return growth
 
 
 def is_for(socket: Socket, record: Record, *, is_here: bool) -> bool:

@@ -66,8 +66,9 @@ class Resumption:
 
     def remember(self, socket: Socket) -> None:
         """A socket closed; its client may come back."""
-        size = sum(len(answer) for _, answer, _ in socket.replies.values())
-        former = Former(socket.session_id, _replies_of(socket), socket.in_foreground, monotonic(), size)
+        replies = _replies_of(socket)
+        size = sum(len(answer) for _, answer, _ in replies.values())
+        former = Former(socket.session_id, replies, socket.in_foreground, monotonic(), size)
         self._formers[socket.secret_hash] = former
         self._held += size
         oldest = monotonic() - self._seconds

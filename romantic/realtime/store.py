@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from romantic.realtime.bus import Bus, Told
+from romantic.realtime.bus import Bus
+from romantic.realtime.commands import Told
 from romantic.realtime.streams import Entrance, Found, Record, Streams, channel_of, entrance, found, position
 from romantic.redis import Command, RedisClient
 
@@ -22,6 +23,11 @@ class Store:
         self._bus = bus
         self._redis = redis
         bus.on_back(self._back)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether this node hears the channels it listens to."""
+        return self._bus.is_hearing
 
     @property
     def can_answer(self) -> bool:

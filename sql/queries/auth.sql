@@ -130,6 +130,15 @@ WHERE
     AND session.expires_at > now()
     AND (session.user_id IS NULL OR users.status = 'active');
 
+-- name: list_ended_sessions
+-- Those of the sessions that are over, and why.
+SELECT
+    asked.id,
+    session.revoked_reason
+FROM unnest(%(session_ids)s::uuid []) AS asked (id)
+LEFT JOIN user_sessions AS session ON session.id = asked.id
+WHERE session.id IS NULL OR session.revoked_at IS NOT NULL;
+
 -- name: find_session
 SELECT
     id,

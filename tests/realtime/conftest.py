@@ -1,6 +1,10 @@
 """Sockets below the level of a phone: dialled in any way, and raw ones that need not obey the protocol."""
 
+import asyncio
+import base64
 import itertools
+import json
+import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -64,3 +68,40 @@ def from_a_fresh_address() -> dict[str, str]:
 def socket_of(phone: Phone, client: Client) -> Any:
     """The server's end of a phone's only socket."""
     return next(iter(client.app[HUB].sockets_of(UUID(str(phone.person.id)))))
+
+
+class DeafPhone:
+    """A socket that was opened properly and is never read from again."""
+
+    def __init__(self, client, person):
+        self._server, self._person = client.server, person
+        self.socket = sockets.socket()
+        self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+        self.socket.setblocking(False)
+
+    async def open(self):
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(self.socket, ("127.0.0.1", self._server.port))
+        key = base64.b64encode(b"0123456789abcdef").decode()
+        request = (
+            f"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+            f"Authorization: Bearer {self._person.access_token}\r\n\r\n"
+        )
+        await loop.sock_sendall(self.socket, request.encode())
+        seen = b""
+        while b'"ready"' not in seen:
+            seen += await loop.sock_recv(self.socket, 4096)
+
+    async def read_until(self, end):
+        """Everything that is still to come, until the given bytes or nothing comes any more."""
+        loop, seen = asyncio.get_running_loop(), b""
+        while not seen.endswith(end) and (chunk := await loop.sock_recv(self.socket, 65536)):
+            seen = seen[-1000:] + chunk
+        return seen
+
+    async def say(self, frame):
+        """Send a frame, masked with nothing."""
+        payload = json.dumps(frame).encode()
+        head = b"\x81\xfe" + len(payload).to_bytes(2, "big") + bytes(4)
+        await asyncio.get_running_loop().sock_sendall(self.socket, head + payload)

@@ -1,8 +1,6 @@
 """What one client may ask of the server, and what one that does not read costs the others."""
 
 import asyncio
-import base64
-import socket as sockets
 from uuid import UUID
 
 import psutil
@@ -10,7 +8,7 @@ import pytest
 
 from romantic.realtime import HUB, Event, Kind
 from tests.calls.stage import until
-from tests.realtime.conftest import elsewhere, from_a_fresh_address, refused, socket_of
+from tests.realtime.conftest import DeafPhone, elsewhere, from_a_fresh_address, refused, socket_of
 
 
 @pytest.fixture
@@ -130,37 +128,6 @@ async def test_same_device_of_somebody_else_is_left_alone(make_person, connect):
     await connect(await make_person(), path="/ws?deviceId=d1")
 
     assert await ann.ask("app-state", state="background") == {}
-
-
-class DeafPhone:
-    """A socket that was opened properly and is never read from again."""
-
-    def __init__(self, client, person):
-        self._server, self._person = client.server, person
-        self.socket = sockets.socket()
-        self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
-        self.socket.setblocking(False)
-
-    async def open(self):
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(self.socket, ("127.0.0.1", self._server.port))
-        key = base64.b64encode(b"0123456789abcdef").decode()
-        request = (
-            f"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
-            f"Authorization: Bearer {self._person.access_token}\r\n\r\n"
-        )
-        await loop.sock_sendall(self.socket, request.encode())
-        seen = b""
-        while b'"ready"' not in seen:
-            seen += await loop.sock_recv(self.socket, 4096)
-
-    async def read_until(self, end):
-        """Everything that is still to come, until the given bytes or nothing comes any more."""
-        loop, seen = asyncio.get_running_loop(), b""
-        while not seen.endswith(end) and (chunk := await loop.sock_recv(self.socket, 65536)):
-            seen = seen[-1000:] + chunk
-        return seen
 
 
 @pytest.fixture

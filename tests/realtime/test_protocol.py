@@ -51,7 +51,7 @@ class Story:
         ws = await person.client.ws_connect("/ws", headers=kwargs)
         phone = self.record(Phone(person, ws))
         await self.say(phone, "auth", token=person.access_token)
-        await phone.expect("ready")
+        phone.ready = await phone.expect("ready")
         return phone
 
     def record(self, phone):
@@ -116,6 +116,20 @@ async def people_meet(story, client, make_person, outside, sql):
     await bea.post("/api/auth/logout")
     await b.expect("session-revoked")
     assert sent["coinsSpent"] > 0
+
+
+async def a_phone_comes_back(story, client, make_person, outside, sql):
+    """With what it missed, and without."""
+    hal, ida = await make_person("Hal", at=client), await make_person("Ida", at=client)
+    h, i = await story.phone(hal), await story.phone(ida)
+    for epoch in (h.ready["epoch"], "another"):
+        place = {"sessionId": h.ready["sessionId"], "epoch": epoch, "seq": h.ready["seq"]}
+        h.ws._response.connection.transport.abort()
+        await story.say(i, "message-send", receiverId=hal.id, clientMessageId=epoch)
+        h = await story.phone(hal)
+        await story.say(h, "resume", **place)
+        await h.expect("resumed")
+        await h.expect("message" if epoch != "another" else "sync")
 
 
 async def warned(reporter, person, client, make_person, outside, sql):
@@ -256,7 +270,7 @@ def test_the_page_marks_what_is_served_in_a_call_after_the_token_has_run_out():
 @pytest.mark.timeout(120)
 async def test_what_the_page_shows_is_what_is_sent(story, make_client, make_person, outside, sql):
     client = await make_client(**SETTINGS)
-    scenes = (people_meet, calls_fail, a_call_succeeds, a_network_is_probed)
+    scenes = (people_meet, calls_fail, a_call_succeeds, a_network_is_probed, a_phone_comes_back)
 
     await asyncio.gather(*(scene(story, client, make_person, outside, sql) for scene in scenes))
 

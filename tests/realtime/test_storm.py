@@ -15,7 +15,7 @@ from aiohttp import ClientConnectionError, ClientSession, TCPConnector
 from romantic.app import EVENTS
 from romantic.auth.sessions import TOKENS
 from romantic.db import Connection
-from romantic.realtime import HUB
+from romantic.realtime import HUB, Event
 from romantic.users.presence import PRESENCE
 from tests.calls.stage import until
 
@@ -182,6 +182,54 @@ async def test_everybody_back_at_once_is_no_storm_on_the_database(make_client, c
     assert sum(again.values()) <= 3 * len(headers) + 50, again
 
 
+async def test_everybody_asking_for_what_they_missed_is_no_storm_on_the_database(
+    make_client, crowd, statements
+):
+    """What they missed is read from Redis."""
+    client = await make_client(presence_grace_seconds=60)
+    headers = crowd(client, 80)
+    session = ClientSession(connector=TCPConnector(limit=0))
+    hub, gate = client.app[HUB], asyncio.Semaphore(30)  # a busy machine must not turn anybody away
+
+    async def arrive(one):
+        async with gate:
+            ws = await session.ws_connect(client.make_url("/ws"), headers=one)
+            return ws, (await ws.receive_json())["data"]
+
+    async def come_back(one, ready):
+        async with gate:
+            return await ask_what_was_missed(one, ready)
+
+    async def ask_what_was_missed(one, ready):
+        ws = await session.ws_connect(client.make_url("/ws"), headers=one)
+        place = {"sessionId": ready["sessionId"], "epoch": ready["epoch"], "seq": ready["seq"]}
+        await ws.send_json({"event": "resume", "data": place})
+        frames = [await ws.receive_json() for _ in range(22)]
+        await ws.close()
+        return frames
+
+    first = await asyncio.gather(*map(arrive, headers))
+    await until(lambda: not client.app[PRESENCE]._came)
+    for ws, _ in first:
+        ws._response.connection.transport.abort()
+    await until(lambda: hub.count == 0)
+    statements.clear()
+    for n in range(20):
+        for _, ready in first:
+            hub.send(UUID(ready["userId"]), Event("balance", {"balance": n}))
+        await asyncio.sleep(0)
+    await until(lambda: not hub.delivery._pending)
+    heard = await asyncio.gather(
+        *(come_back(one, ready) for one, (_, ready) in zip(headers, first, strict=True))
+    )
+    await session.close()
+
+    for _, resumed, *missed in heard:
+        assert (resumed["data"]["recovered"], resumed["data"]["replayed"]) == (True, 20)
+        assert [frame["data"]["balance"] for frame in missed] == list(range(20))
+    assert sum(statements.values()) <= 3 * len(headers) + 50, statements
+
+
 @pytest.mark.slow
 async def test_reconnect_storm_leaves_nothing_behind(make_client, make_person):
     host = await make_client(ws_max_sockets=100)
@@ -197,3 +245,4 @@ async def test_reconnect_storm_leaves_nothing_behind(make_client, make_person):
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
     await until(lambda: process.num_fds() <= files + 10)  # the pool of the database may have grown
     assert (hub._by_user, hub._next_ping) == ({}, {})
+    assert (hub.delivery.lines, hub.delivery._pending) == ({}, {})
