@@ -119,7 +119,7 @@ async def serve_until(
     assert runner.server is not None
     watch = asyncio.create_task(SlowHeaderWatch(runner.server, settings.read_timeout_seconds).run())
     tune_gc()
-    log.info(f"{who}.start", port=settings.port, config=settings.romantic_env)
+    log.info(f"{who}.start", port=runner.addresses[0][1], config=settings.romantic_env)
     ready()
     await told.wait()
     try:
