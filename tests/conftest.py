@@ -46,7 +46,6 @@ QUICK = {
     "otp_per_hour_in_all": 100_000,
     "call_tick_seconds": 0.05,
     "call_snapshot_seconds": 0.2,
-    "call_keeper_seconds": 1.0,
     "ws_call_ping_seconds": 0.2,
     "monitor_beat_seconds": 0.1,
     "call_min_billable_seconds": 0,

@@ -113,7 +113,8 @@ async def take_sample(
 
 async def end(app: web.Application, live: LiveCall, _: Phone, body: dict[str, Any]) -> dict[str, Any]:
     """End the call, by the meter that is here; the asker reads in the database what came of it."""
-    ending = Ending.of(body)
+    by, gone = (UUID(body[name]) if body[name] else None for name in ("by", "gone"))
+    ending = Ending(body["reason"], by=by, client_duration=body["client_duration"], gone=gone)
     await conduct.end(app, call_id=live.id, ending=ending)
     return {}
 

@@ -186,7 +186,9 @@ class Keeping:
         if keeper in (None, self._node) or call["is_orphan"]:
             return
         phone = Phone(call["caller_id"], UUID(int=0), self._node)
-        question = {"callId": call_id, "phone": phone.plain(), "body": ending.plain()}
+        asked = ("reason", "by", "client_duration", "gone")  # the rest is for the keeper's meter to say
+        body = {name: getattr(ending, name) for name in asked}
+        question = {"callId": call_id, "phone": phone.plain(), "body": body}
         with suppress(NodeAway, RomanticError):
             await self._app[ASKING].ask(keeper, "call.end", question)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any
 from uuid import UUID
 
 from romantic.calls.billing import Settlement, give_back, settle
@@ -38,16 +38,6 @@ class Ending:
     evidence_level: str | None = None
     gaps: int | None = None
     gone: UUID | None = None  # who was banned: a receiver earns nothing, a caller pays for what was talked
-
-    def plain(self) -> dict[str, Any]:
-        """What was asked for, without what a meter knows, fit for JSON: `Ending.of` makes it again."""
-        names = ("reason", "by", "client_duration", "gone")
-        return {name: getattr(self, name) for name in names}
-
-    @classmethod
-    def of(cls, plain: dict[str, Any]) -> Self:
-        by, gone = (UUID(str(plain[name])) if plain[name] else None for name in ("by", "gone"))
-        return cls(plain["reason"], by=by, client_duration=plain["client_duration"], gone=gone)
 
 
 async def initiate(

@@ -66,8 +66,8 @@ class OwnServer:
             )
 
     async def wait_ready(self) -> str:
-        """Start it, and wait until it serves; its address. Raises CommandFault or TimeoutError when it does not
-        come up."""
+        """Start it, and wait until it serves; its address. Raises CommandFault or TimeoutError if it never
+        does."""
         self._start()
         async with asyncio.timeout(START_SECONDS):
             while not (url := self._announced()):

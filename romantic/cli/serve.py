@@ -123,8 +123,8 @@ async def serve_until(
     assert runner.server is not None
     watch = asyncio.create_task(SlowHeaderWatch(runner.server, settings.read_timeout_seconds).run())
     tune_gc()
-    began = monotonic()
-    log.info(f"{who}.start", port=settings.port, config=settings.digest, ops_port=settings.ops_port)
+    began, port = monotonic(), runner.addresses[0][1]
+    log.info(f"{who}.start", port=port, config=settings.digest, ops_port=settings.ops_port)
     ready()
     await told.wait()
     try:
@@ -135,7 +135,7 @@ async def serve_until(
             await runner.cleanup()
     except TimeoutError:
         log.error(f"{who}.stop_cut_short", seconds=settings.shutdown_seconds)
-    log.info(f"{who}.stop", port=settings.port, uptime_s=round(monotonic() - began, 1))
+    log.info(f"{who}.stop", port=port, uptime_s=round(monotonic() - began, 1))
 
 
 async def _listen(runner: web.AppRunner, settings: Settings, *, is_shared: bool) -> web.TCPSite:

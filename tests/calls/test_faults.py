@@ -136,7 +136,7 @@ async def test_running_call_of_a_dead_process_is_settled_at_the_last_proof_writt
 
 
 async def test_both_coming_back_on_another_process_carry_the_call_on(make_stage, connect):
-    one = await make_stage(call_rejoin_seconds=8.0)
+    one = await make_stage(call_rejoin_seconds=8.0, call_keeper_seconds=1.0)
     ann, bea = await one.pair()
     phones = await connect(ann), await connect(bea)
     call = await one.answered(ann, bea)
@@ -145,7 +145,7 @@ async def test_both_coming_back_on_another_process_carry_the_call_on(make_stage,
     await die(one)
     written = call.column("(meter ->> 'billed_seconds')::float")
     gap_began = monotonic()
-    other = await make_stage(call_rejoin_seconds=8.0)
+    other = await make_stage(call_rejoin_seconds=8.0, call_keeper_seconds=1.0)
     ann.client = bea.client = other.host
     await until(lambda: monotonic() - gap_began > 2.0)
 

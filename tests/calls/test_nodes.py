@@ -6,21 +6,27 @@ from uuid import UUID
 
 import pytest
 
+from romantic.calls import service
 from romantic.calls.keeping import KEEPING
 from romantic.calls.live import LIVE
 from romantic.calls.metering import LOOPS
+from romantic.db import connection
 from romantic.realtime import BUS, NODE
 from romantic.realtime.bus import channel_of_node
 from tests.calls.stage import ANSWER, OFFER, alive, connected, negotiate, until
 from tests.realtime.conftest import another_device, elsewhere
+
+#: Where a node dies, it must not take long; elsewhere a busy machine must not look like a dead one.
+MORTAL = {"call_keeper_seconds": 1.0}
 
 
 @pytest.fixture
 async def make_nodes(make_stage):
     """Several nodes on one database and one Redis, that have heard of each other."""
 
-    async def make(count=2, **settings):
-        stages = [await make_stage(**settings) for _ in range(count)]
+    async def make(count=2, each=(), **settings):
+        own = each or [{}] * count
+        stages = [await make_stage(**settings | one) for one in own]
         buses = [stage.app[BUS] for stage in stages]
         await until(lambda: all(len(bus.peers) >= count - 1 for bus in buses))
         return stages
@@ -231,6 +237,35 @@ async def test_phone_that_comes_back_at_the_other_node_leaves_nothing_but_a_gap(
     assert call.money == (50, 0, 25)
 
 
+async def test_phone_resumed_at_the_other_node_has_its_seat_and_what_was_sent_meanwhile(make_line, connect):
+    """It never joined again: nobody heard that it was away, and what it missed it has."""
+    _, call, caller, receiver = await make_line()
+    await negotiate(call, caller, receiver)
+    first = caller.ready
+    await caller.close()
+    await receiver.ask("webrtc-offer", roomId=call.room_id, offer=OFFER)
+    ann = elsewhere(caller.person, receiver.person.client)
+
+    again = await connect(ann)
+    await again.emit("resume", sessionId=first["sessionId"], epoch=first["epoch"], seq=first["seq"])
+    resumed = await again.expect("resumed")
+    missed = await again.expect("webrtc-offer")
+    await until_delivered(receiver, call)
+    echoed = await again.ask("ice-candidate", roomId=call.room_id, candidate=None)
+
+    assert resumed["recovered"] is True
+    assert missed["offer"] == OFFER
+    assert echoed == {"delivered": True}
+    await receiver.hears_nothing_of("user-left", "user-joined")
+
+
+async def until_delivered(phone, call):
+    """Until what the phone sends reaches the other one in its seat."""
+    async with asyncio.timeout(5):
+        while not (await phone.ask("ice-candidate", roomId=call.room_id, candidate=None))["delivered"]:
+            await asyncio.sleep(0.05)
+
+
 async def test_three_devices_at_two_nodes_ring_and_the_first_answer_silences_the_others(
     make_nodes, connect, outside
 ):
@@ -254,7 +289,7 @@ async def test_three_devices_at_two_nodes_ring_and_the_first_answer_silences_the
 
 
 async def test_call_of_a_dead_keeper_goes_on_where_the_other_phone_is(make_line, connect):
-    (one, other), call, caller, receiver = await make_line()
+    (one, other), call, caller, receiver = await make_line(**MORTAL)
     await connected(call, caller, receiver)
     async with alive(caller, receiver):
         await until(lambda: call.column("(meter ->> 'billed_seconds')::float") > 0.5)
@@ -281,7 +316,7 @@ async def test_call_of_a_dead_keeper_goes_on_where_the_other_phone_is(make_line,
 
 async def test_call_of_a_dead_keeper_is_settled_at_the_last_proof_if_one_stays_away(make_line):
     (one, other), call, caller, receiver = await make_line(
-        call_rejoin_seconds=2.5, call_suspect_seconds=0.5, call_disconnect_seconds=0.6
+        **MORTAL, call_rejoin_seconds=2.5, call_suspect_seconds=0.5, call_disconnect_seconds=0.6
     )
     await connected(call, caller, receiver)
     async with alive(caller, receiver):
@@ -301,7 +336,7 @@ async def test_call_of_a_dead_keeper_is_settled_at_the_last_proof_if_one_stays_a
 
 async def test_keeper_that_only_seemed_dead_finds_out_and_stops_its_meter(make_line):
     """It could not say that it lives; all else of it ran on, and for a moment two meters did."""
-    (one, other), call, caller, receiver = await make_line()
+    (one, other), call, caller, receiver = await make_line(**MORTAL)
     await connected(call, caller, receiver)
     async with alive(caller, receiver):
         one.app[KEEPING].say_alive = other.app[KEEPING].say_alive
@@ -378,3 +413,38 @@ async def test_call_of_a_node_that_stops_waits_for_its_people(make_line, connect
     await phones[0].expect("peer-reconnected")
     assert kept_by(call, other) == [other]
     assert (await call.end(by=ann)).data["endReason"] == "user_hangup"
+
+
+async def test_nodes_that_take_a_call_from_each_other_charge_each_block_once(make_line):
+    """They meter, charge and end it all at the same time; what an earlier keeper says is refused."""
+    stages, call, caller, receiver = await make_line(
+        call_billing="metered", call_block_seconds=0.5, call_price_per_minute_video=240
+    )
+    began = monotonic()
+    await connected(call, caller, receiver)
+    async with alive(caller, receiver):
+        for turn in range(8):
+            await steal(call, stages[(turn + 1) % 2])
+            blocks = call.column("blocks_charged")
+            await until(lambda blocks=blocks, turn=turn: call.column("blocks_charged") > blocks or turn > 5)
+        ends = [call.end(), call.end(by=receiver.person), caller.ask("call-end", roomId=call.room_id)]
+        first, second, third = await asyncio.gather(*ends)
+
+    took = monotonic() - began
+    same = ("duration", "coinsSpent", "coinsEarned")
+    assert [first.data[name] for name in same] == [second.data[name] for name in same]
+    assert [third[name] for name in same] == [second.data[name] for name in same]
+    assert call.column("meter_term") == 9
+    spent = "SELECT count(*), count(DISTINCT idempotency_key), sum(amount) FROM coin_transactions"
+    rows = call.sql(f"{spent} WHERE reference_id = %s AND transaction_type = 'spend'", call.id)
+    blocks = call.column("blocks_charged")
+    assert rows == [(blocks, blocks, 2 * blocks)]
+    assert first.data["duration"] <= took
+    assert 2 * (blocks - 1) * 0.5 <= 2 * took + 2
+
+
+async def steal(call, stage):
+    """Take the call over as if its keeper had agreed."""
+    async with connection(stage.app) as conn:
+        row = await service.get_call(conn, call_id=UUID(call.id))
+    await stage.app[KEEPING].settle(row, is_agreed=True)
