@@ -36,6 +36,10 @@ LONGEST_PAUSE = 900.0
 UNUSABLE_SECONDS = 60.0
 
 
+#: Of the line of a push; null where it does not apply.
+UNKNOWN = dict.fromkeys(("reason", "duration_ms", "ttl_s", "is_urgent", "message_id"))
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """Something pushed about: where it is read from, and what is said of it for so many seconds."""
@@ -176,5 +180,5 @@ def _log(job: Job, device: Row | None, outcome: str, **facts: Any) -> None:
         platform=device["platform"] if device else "unknown",
         outcome=outcome,
         age_ms=round((time.time() - job.created_at.timestamp()) * 1000),
-        **facts,
+        **(UNKNOWN | facts),
     )

@@ -42,9 +42,9 @@ MAX_SHOWN_NAME = 64
 
 class EventRoute:
     """One row of a feature's event table. `in_call` events are served even when the token has run out
-    during a call; `bucket` names the socket's rate that counts it; `people` events are not for robots. What an
-    event `of_socket` does ends with the socket: a client that came back and asks for it again is not answered
-    with the old answer."""
+    during a call; `bucket` names the socket's rate that counts it; `people` events are not for robots. What
+    an event `of_socket` does ends with the socket: a client that came back and asks for it again is not
+    answered with the old answer."""
 
     def __init__(
         self,
