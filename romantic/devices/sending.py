@@ -114,7 +114,9 @@ async def _tell(news: News, app: web.Application, job: Job) -> None:
     if device is None:
         _log(job, device, "quiet", reason="over")
         return
-    if not news.is_for_all and await in_foreground(app, device["user_id"]):
+    # A phone that had to be rung does not hear us by its socket, however much in front it seems.
+    is_heard = news.is_for_all or device.get("was_rung", False)
+    if not is_heard and await in_foreground(app, device["user_id"]):
         if news.is_looked_at_again and job.attempt == 1:
             raise Retry(app[SETTINGS].push_unread_seconds, "in front")
         _log(job, device, "quiet", reason="in front")

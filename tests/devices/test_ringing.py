@@ -228,6 +228,25 @@ async def test_missed_call_is_told_of_and_of_what_call(pair, outside, sql):
     assert (missed["data"]["callId"], missed["data"]["callerName"]) == (call_id, "Ann")
 
 
+async def test_missed_call_is_seen_in_the_app_or_told_of_where_the_app_was_deaf(pair, connect, outside, sql):
+    ann, bea = pair
+    await register(bea)
+    phone = await connect(bea)
+    seen = await call(ann, bea)
+    await phone.ask("call-ringing", callId=seen)
+    await send(ann, f"/api/calls/{seen}/end")
+    await all_done(sql, missed=1)
+    before = outside.fcm.of("call-missed")
+
+    deaf = await call(ann, bea)
+    await pushed(outside, "call-incoming")
+    await send(ann, f"/api/calls/{deaf}/end")
+    await pushed(outside, "call-missed")
+
+    assert before == []
+    assert outside.fcm.of("call-missed")[0]["callId"] == deaf
+
+
 async def test_somebody_who_wants_no_pushes_gets_none_of_a_call(pair, outside, sql):
     ann, bea = pair
     await register(bea)
