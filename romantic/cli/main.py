@@ -115,7 +115,10 @@ def _probe(arguments: argparse.Namespace) -> int:
     try:
         options = probe_options.read(arguments)
     except (OSError, ValueError) as fault:
-        print(f"Cannot probe: {fault}", file=sys.stderr)
+        if arguments.format == "nagios":  # whoever reads that does not see stderr
+            print(f"ROMANTIC UNKNOWN - {fault}")
+        else:
+            print(f"Cannot probe: {fault}", file=sys.stderr)
         return UNKNOWN
     from romantic.cli.probe.command import probe
 

@@ -180,7 +180,7 @@ class Phone:
         if self._close_line not in self._open:
             self._open.append(self._close_line)
         ready = await self.line.expect("ready")
-        self.line.seq = ready["seq"]
+        self.line.seq = max(self.line.seq, ready["seq"])
         return ready
 
     async def join(self, room_id: str) -> Data:

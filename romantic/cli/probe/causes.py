@@ -28,6 +28,8 @@ ADVICE = {
     "RATE_LIMITED": "Probe less often, or give each robot a pair of accounts of its own.",
     "MONITOR_BUSY": "The server has as many peers as it takes: RTC_MAX_PEERS.",
     "PROBE_BUSY": "Four probes run at once at most; spread the robots over the minute.",
+    "PROBE_NO_CANDIDATES": "This machine has no address but its own loopback: probe from elsewhere.",
+    "CALL_UNLIKELY": "By both probes a call needs a relay, and there is none: WEBRTC_TURN_SERVERS.",
     "INTERNAL": "Look for the request in the server's log.",
 }
 

@@ -17,7 +17,8 @@ LETTING_GO_SECONDS = 1.0  # for a step to notice that it was cancelled
 class Step:
     """One step: what it does, how long it may take, and which steps must have held before it.
 
-    `always`: tried whatever became of the others, also after the run was stopped.
+    `always`: tried whatever became of the others, also after the run was stopped. `optional`: where it is
+    left out on purpose, those that need it go on.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Step:
     seconds: float
     needs: tuple[str, ...] = ()
     always: bool = False
+    optional: bool = False
 
 
 class Progress(Protocol):
@@ -77,21 +79,28 @@ class Ladder:
 
     def _without(self, step: Step, deadline: float) -> Rung | None:
         """The rung of a step that is not tried."""
-        reason, holds = "", False
+        reason, is_on_purpose = "", step.name in self._left_out
         if step.always:
             reason = "the run was stopped twice" if self._hurried.is_set() else ""
-        elif step.name in self._left_out:
+        elif is_on_purpose:
             reason = "left out by --skip"
         elif self.was_stopped:
             reason = "the run was stopped"
         elif monotonic() >= deadline:
             reason = f"the run had its {self._seconds:g} s: --timeout"
         else:
-            missing = [self._rungs[need] for need in step.needs if not self._rungs[need].holds]
-            if missing:
-                what = "failed" if missing[0].outcome is Outcome.FAIL else "is missing"
-                reason = f"needs {missing[0].name}, which {what}"
-        return Rung(step.name, Outcome.SKIP, facts=reason, holds=holds) if reason else None
+            reason = self._missing(step)
+        if not reason:
+            return None
+        return Rung(step.name, Outcome.SKIP, facts=reason, holds=is_on_purpose and step.optional)
+
+    def _missing(self, step: Step) -> str:
+        for need in step.needs:
+            rung = self._rungs[need]
+            if not rung.holds:
+                what = "failed" if rung.outcome is Outcome.FAIL else "is missing"
+                return f"needs {need}, which {what}"
+        return ""
 
     async def _try(self, step: Step, deadline: float) -> Rung:
         if self._progress is not None:

@@ -134,10 +134,12 @@ class People:
 
     async def leave(self) -> None:
         """Hang up sockets, and end a session this run has made."""
-        if self._has_session and self.phones:
-            await self.caller.post("/api/auth/logout")
-        for phone in self.phones:
-            await phone.close()
+        try:
+            if self._has_session and self.phones:
+                await self.caller.post("/api/auth/logout")
+        finally:
+            for phone in self.phones:
+                await phone.close()
 
     @property
     def caller(self) -> Phone:

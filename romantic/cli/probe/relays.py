@@ -145,11 +145,13 @@ class _Client(asyncio.DatagramProtocol):
 
 async def _allocate(url: str, server: Mapping[str, Any]) -> float | Trouble:
     """Milliseconds to a relay address, given back at once; or why there was none."""
-    parsed = parse_stun_turn_uri(url)
     began = monotonic()
     try:
+        parsed = parse_stun_turn_uri(url)
         async with asyncio.timeout(TURN_SECONDS):
             transport = await _endpoint(parsed, server)
+    except ValueError:
+        return Trouble("no address of a relay", "Look for a typing error in WEBRTC_TURN_SERVERS.")
     except TimeoutError:
         return Trouble("no answer", f"Is {parsed['transport'].upper()} let through to port {parsed['port']}?")
     except stun.TransactionFailed as refused:
@@ -165,8 +167,9 @@ async def _allocate(url: str, server: Mapping[str, Any]) -> float | Trouble:
 
 async def _endpoint(parsed: Mapping[str, Any], server: Mapping[str, Any]) -> turn.TurnTransport:
     is_tls = parsed["scheme"] == "turns"
+    address = (await addresses_of(parsed["host"]))[0]
     # A certificate is for the name; everything else goes where our own resolver says.
-    host = parsed["host"] if is_tls else (await addresses_of(parsed["host"]))[0]
+    host = parsed["host"] if is_tls else address
     transport, _ = await turn.create_turn_endpoint(
         asyncio.DatagramProtocol,
         server_addr=(host, parsed["port"]),

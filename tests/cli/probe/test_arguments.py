@@ -1,6 +1,9 @@
 """The command line of run.py probe: wrong arguments are UNKNOWN, 3, as monitoring expects; keys come three ways."""
 
+import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -43,7 +46,7 @@ def options(*arguments):
         ((URL, "--repeat", "0"), "between 1 and 10000"),
         ((URL, "--talk", "soon"), "invalid"),
         ((URL, "--timeout", "nan"), "between 1 and 3600"),
-        ((URL, "--skip", "dance"), "no step 'dance'; there are dns, tcp"),
+        ((URL, "--skip", "dance"), "no step 'dance'; there are tls, health"),
         ((URL, "--skip", "cleanup"), "no step 'cleanup'"),
         ((URL, "--rtt-warn", "500", "--rtt-critical", "400"), "--rtt-critical is not above --rtt-warn"),
         ((URL, "--mos-warn", "3", "--mos-critical", "4"), "--mos-critical is not below --mos-warn"),
@@ -69,14 +72,41 @@ def test_wrong_arguments_are_unknown_and_said_without_a_traceback(run, tmp_path,
     assert "secret" not in err
 
 
-def test_a_file_that_cannot_be_written_is_a_fault_of_this_machine(run, unused_tcp_port):
+@pytest.fixture
+def healthy():
+    """As much of a server as a visitor without an account needs."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"success": True, "data": {"checks": {}, "version": "0"}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_file_that_cannot_be_written_is_a_fault_of_this_machine(run, healthy):
     code, out, err = run(
-        f"http://127.0.0.1:{unused_tcp_port}", "--skip", "tcp", "--html", "no/such/folder/r.html"
+        healthy, "--http-warn=99999", "--http-critical=99999", "--html", "no/such/folder/r.html"
     )
 
     assert code == UNKNOWN
     assert "no/such/folder/r.html cannot be written" in err
-    assert out.splitlines()[-1].startswith("OK: ")
+    assert out.splitlines()[-2].startswith("OK: ")
+
+
+def test_nagios_is_told_of_a_fault_where_it_reads(run):
+    code, out, _ = run(URL, "--keys", "nowhere", "--format", "nagios")
+
+    assert code == UNKNOWN
+    assert out.startswith("ROMANTIC UNKNOWN - ")
+    assert out.count("\n") == 1
 
 
 def test_keys_come_from_a_file_or_the_environment_and_what_is_given_counts_first(tmp_path, monkeypatch):

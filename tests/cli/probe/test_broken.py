@@ -153,6 +153,24 @@ async def test_a_port_without_tls():
     assert climbed.rungs["tls"].cause
 
 
+async def test_a_server_that_is_too_slow_is_judged_by_its_thresholds(aiohttp_client):
+    async def answer(_):
+        await asyncio.sleep(0.2)
+        return web.json_response({"success": True, "data": {"checks": {}, "version": "0"}, "message": ""})
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", answer)
+    url = (await aiohttp_client(app)).make_url("")
+
+    slow = await climb(url, "--http-warn", 150, "--http-critical", 10**6)
+    too_slow = await climb(url, "--http-warn", 50, "--http-critical", 150)
+
+    assert (slow.code, too_slow.code) == (WARNING, CRITICAL)
+    assert slow.rungs["health"].cause.startswith("health answer ")
+    assert slow.rungs["health"].cause.endswith(" is above 150 ms")
+    assert "load" in too_slow.rungs["health"].advice
+
+
 async def test_a_server_without_redis_is_a_warning(make_client, unused_tcp_port):
     server = await make_client(redis_url=f"redis://127.0.0.1:{unused_tcp_port}/0")
 
@@ -208,7 +226,8 @@ async def test_dead_ice_servers_are_named(make_client, key_file, unused_udp_port
     monkeypatch.setattr("romantic.cli.probe.relays.STUN_SECONDS", 0.5)
     dead = f"127.0.0.1:{unused_udp_port}"
     server = await make_client(
-        webrtc_stun_servers=f"stun:{dead}", webrtc_turn_servers=f"turn:{dead},turn:{dead}?transport=tcp",
+        webrtc_stun_servers=f"stun:{dead}",
+        webrtc_turn_servers=f"turn:{dead},turn:{dead}?transport=tcp,turn:relay:port",
         webrtc_turn_secret="north",
     )  # fmt: skip
     keys = key_file(await make_robot(server))
@@ -219,7 +238,8 @@ async def test_dead_ice_servers_are_named(make_client, key_file, unused_udp_port
     assert climbed.outcomes("ice-servers", "stun", "turn") == ["ok", "warn", "fail"]
     assert climbed.rungs["stun"].cause == f"no answer from stun:{dead}"
     assert climbed.rungs["turn"].cause.count(dead) == 2
-    assert climbed.rungs["turn"].advice
+    assert "turn:relay:port: no address of a relay" in climbed.rungs["turn"].cause
+    assert "typing error" in climbed.rungs["turn"].advice
 
 
 async def test_a_healthy_server_is_none_of_this(client):

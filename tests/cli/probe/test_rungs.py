@@ -77,6 +77,20 @@ async def test_a_step_that_has_nothing_to_do_hinders_others_only_if_it_says_so()
     assert [rung.outcome for rung in found.values()] == ["skip", "skip", "ok", "skip"]
 
 
+async def test_what_is_left_out_on_purpose_hinders_others_unless_it_is_optional():
+    steps = (Step("tls", fine, 1, optional=True), Step("ice", fine, 1), Step("dtls", fine, 1, ("ice",)))
+
+    found = await outcomes(*steps, Step("health", fine, 1, ("tls",)), left_out=("tls", "ice"))
+
+    assert {name: str(rung.outcome) for name, rung in found.items()} == {
+        "tls": "skip",
+        "ice": "skip",
+        "dtls": "skip",
+        "health": "ok",
+    }
+    assert found["tls"].facts == found["ice"].facts == "left out by --skip"
+
+
 async def test_figures_fail_their_step_and_hinder_no_other():
     async def slow():
         return Found("slow", {"rtt": 700.0, "jitter": 40.0, "mos": 4.0})
