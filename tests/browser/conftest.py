@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,6 @@ from aiohttp import web
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
 from romantic.app import create_app
-from romantic.dev.embedded import free_port
 from romantic.dev.seed import seed
 from romantic.http.hardening import RUNNER_OPTIONS
 from romantic.settings import load_settings
@@ -49,21 +49,22 @@ async def browser(in_ci: bool) -> AsyncIterator[Browser]:
 class Site:
     """An application with its seeded people, and where it listens."""
 
-    def __init__(self, app: web.Application, url: str, runner: web.AppRunner) -> None:
+    def __init__(self, app: web.Application, url: str, runner: web.AppRunner, door: socket.socket) -> None:
         self.app = app
         self.url = url
         self._runner = runner
+        self._door = door
         self._in_its_place: asyncio.Server | None = None
 
     async def die(self) -> None:
         """Stop in the middle of a test. The port stays taken, or the site of another test would answer there."""
-        port = urlsplit(self.url).port
-        self._in_its_place = await asyncio.start_server(_hang_up, "127.0.0.1", port, reuse_port=True)
         await self._runner.cleanup()
+        self._in_its_place = await asyncio.start_server(_hang_up, sock=self._door)
 
     async def close(self) -> None:
         if self._in_its_place is None:
             await self._runner.cleanup()
+            self._door.close()
         else:
             self._in_its_place.close()
 
@@ -75,8 +76,8 @@ def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 @pytest.fixture
 async def site(request: pytest.FixtureRequest, postgres: str, valkey: str) -> AsyncIterator[Site]:
     """Settings of its own by indirect parametrization."""
-    port = free_port("127.0.0.1", 18080)
-    url = f"http://127.0.0.1:{port}"
+    door = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
     stores = {"database_url": postgres, "redis_url": valkey, "whatsapp_api_base_url": f"{url}/dev/whatsapp"}
     development = QUICK | stores | {"romantic_env": "development"} | getattr(request, "param", {})
     settings = load_settings({"ROMANTIC_ENV": "development"}, **development)
@@ -84,8 +85,8 @@ async def site(request: pytest.FixtureRequest, postgres: str, valkey: str) -> As
     app = create_app(settings)
     runner = web.AppRunner(app, shutdown_timeout=1.0, **RUNNER_OPTIONS)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, reuse_port=True).start()
-    site = Site(app, url, runner)
+    await web.SockSite(runner, door.dup()).start()
+    site = Site(app, url, runner, door)
     yield site
     await site.close()
 
