@@ -1,4 +1,4 @@
-"""What the outside world costs us: every call to a provider by its name, for the metrics and the request's line."""
+"""What the outside world costs us: every call to a provider, for the metrics and the line of the request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

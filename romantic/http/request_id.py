@@ -23,7 +23,7 @@ def request_id_of(request: web.BaseRequest) -> str:
 
 
 def trace_id_of(request: web.BaseRequest) -> str | None:
-    """The trace a proxy or client has begun (W3C Trace Context, `traceparent`), so that logs can be joined."""
+    """The trace a proxy or client has begun (W3C Trace Context): logs can be joined by it."""
     found = _TRACE.fullmatch(request.headers.get("traceparent", ""))
     return found[1] if found else None
 
