@@ -13,10 +13,11 @@ from romantic import __version__
 from romantic.app import create_app
 from romantic.cli.faults import CommandFault
 from romantic.cli.loop import run
+from romantic.cli.progress import progress
 from romantic.cli.stopping import StopSignals, stop_signals
-from romantic.cli.stores import HOME, Announce, stores
+from romantic.cli.stores import HOME, Announce, migrate_showing, stores
 from romantic.cli.workers import address_held, supervise
-from romantic.db.migrations import MigrationFault, migrate
+from romantic.db.migrations import MigrationFault
 from romantic.http.hardening import RUNNER_OPTIONS, SlowHeaderWatch
 from romantic.http.health import LIFECYCLE
 from romantic.logs import configure_logs, flush_logs, name_lines
@@ -40,12 +41,13 @@ def serve(settings: Settings) -> int:
     configure_logs(settings, observers=(count, report))
     try:
         with stop_signals() as stop, stores(settings) as (settings, announce):
-            migrate(settings.database_url)
+            migrate_showing(settings, only_for_people=True)
             settings = _place(settings)
             if settings.development:
-                from romantic.dev.seed import seed
+                from romantic.dev.seed import PEOPLE, seed
 
-                run(seed(settings))
+                with progress("Demo people", len(PEOPLE), only_for_people=True) as step:
+                    run(seed(settings, report=step))
 
             try:
                 _serve(settings, stop, announce)

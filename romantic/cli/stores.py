@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from romantic.cli.faults import CommandFault
+from romantic.cli.progress import progress
 from romantic.cli.stopping import held_signals, stop_signals
-from romantic.db.migrations import MigrationFault, migrate
+from romantic.db.migrations import MigrationFault, migrate, pending
 from romantic.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -114,12 +115,15 @@ def migrate_now() -> int:
     """run.py migrate."""
     with stop_signals(), database(load_settings()) as settings:
         try:
-            applied = migrate(settings.database_url, report=_report)
+            applied = migrate_showing(settings)
         except MigrationFault as fault:
             raise CommandFault(f"Not migrated: {fault}") from None
     print(f"{len(applied)} migrations applied." if applied else "The database is up to date.")
     return 0
 
 
-def _report(name: str, seconds: float) -> None:
-    print(f"  {name}  {seconds:.2f} s")
+def migrate_showing(settings: Settings, *, only_for_people: bool = False) -> list[str]:
+    """Bring the database up to date, and show how far that is. Raises MigrationFault."""
+    total = len(pending(settings.database_url))
+    with progress("Migrations", total, only_for_people=only_for_people) as step:
+        return migrate(settings.database_url, report=lambda name, seconds: step(f"{name} in {seconds:.2f} s"))

@@ -1,5 +1,6 @@
 """Demo people and coin packages for a laptop, written once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from romantic.auth.phones import phone_hash
@@ -44,8 +45,8 @@ PEOPLE = (
 PACKAGES = (("50 Coins", 50, "4.99"), ("120 Coins", 120, "9.99"), ("300 Coins", 300, "19.99"))
 
 
-async def seed(settings: Settings) -> None:
-    """Everybody who is not there yet, and the packages. Development only."""
+async def seed(settings: Settings, *, report: Callable[[str], None] = lambda _name: None) -> None:
+    """Everybody who is not there yet, told to `report` one by one, and the packages. Development only."""
     database = Database(settings)
     await database.start()
     try:
@@ -55,6 +56,7 @@ async def seed(settings: Settings) -> None:
             for person in PEOPLE:
                 if await users.find_profile_by_phone(conn, phone_number=person.phone_number) is None:
                     await _add(conn, settings, person)
+                    report(person.full_name)
     finally:
         await database.stop()
 

@@ -21,6 +21,8 @@ import http_bench  # noqa: E402
 import signaling_bench  # noqa: E402
 from stand import ROOT, SERVER_CORE, Server, Stores, stand  # noqa: E402
 
+from romantic.cli.progress import progress  # noqa: E402
+
 HTTP = ("profile", "balance", "spend", "call")
 SIGNALING = ("signaling", "trickle")
 WARM_SECONDS = 4  # as long as V8 takes to compile
@@ -40,9 +42,10 @@ def compare(*, seconds: int, runs: int) -> int:
     results: dict[str, Rounds] = {}
     with stand(people=max(10_000, 2 * CALLS_PER_SECOND * seconds)) as (stores, servers):
         _check(servers)
-        for scenario in HTTP + SIGNALING:
-            results[scenario] = _rounds(stores, servers, scenario, seconds=seconds, runs=runs)
-            print(f"  {scenario} measured", flush=True)
+        with progress("Scenarios", len(HTTP + SIGNALING)) as step:
+            for scenario in HTTP + SIGNALING:
+                results[scenario] = _rounds(stores, servers, scenario, seconds=seconds, runs=runs)
+                step(scenario)
         holds = _ledger_holds(stores)
     _print(results)
     faults = [

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 
 import psycopg2
 
+from romantic.cli.progress import progress
 from romantic.db import Connection, Database, Query
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
@@ -202,12 +203,13 @@ def conversations() -> int:
             cursor.execute(PERSON, (PEOPLE,))
             raw.commit()
         low = 1
-        for size in SIZES:
-            started = time.monotonic()
-            grow(server.dsn, low, size)
-            low = size + 1
-            print(f"{size:,} messages are there after {time.monotonic() - started:.0f} s", flush=True)
-            figures[size] = asyncio.run(measure(server.dsn, size))
+        with progress("Messages", 2 * len(SIZES)) as step:
+            for size in SIZES:
+                grow(server.dsn, low, size)
+                step(f"{size:,} are there")
+                low = size + 1
+                figures[size] = asyncio.run(measure(server.dsn, size))
+                step(f"{size:,} are measured")
         print(f"\n{plans(server.dsn)}\n")
         print(f"{'p50 / p95 in ms':24}" + "".join(f"{size:>18,}" for size in SIZES))
         for name in figures[SIZES[0]]:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import psycopg2
 
+from romantic.cli.progress import progress
 from romantic.db import Database
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
@@ -141,9 +142,12 @@ def discover() -> None:
         migrate(server.dsn)
         low = 1
         for size in SIZES:
-            grow(server.dsn, low, size)
-            low = size + 1
-            figures[size] = asyncio.run(measure(server.dsn))
+            with progress(f"{size:,} people", 2) as step:
+                grow(server.dsn, low, size)
+                step("there")
+                low = size + 1
+                figures[size] = asyncio.run(measure(server.dsn))
+                step("measured")
             print(f"\n{size:,} people\n{plan(server.dsn)}")
         for name in figures[SIZES[0]]:
             small, large = (figures[size][name] for size in SIZES)

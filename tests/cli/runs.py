@@ -2,12 +2,13 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,28 @@ class Place:
             timeout=PATIENCE,
             check=False,
         )
+
+
+def on_a_terminal(*words: str, at: Path | None = None, both: bool = False, **variables: str) -> str:
+    """What a person sees of a command on a terminal of 200 columns: its stdout, or `both` streams."""
+    ours, theirs = pty.openpty()
+    seen = environment(**{"ROMANTIC_ENV": "test", "COLUMNS": "200", "TERM": "xterm", **variables})
+    with subprocess.Popen(
+        (sys.executable, RUN, *words),
+        cwd=at,
+        env=seen,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs if both else None,
+    ) as process:
+        os.close(theirs)
+        text = b""
+        with suppress(OSError):  # Linux says so where others say end of file
+            while some := os.read(ours, 65536):
+                text += some
+        process.wait(PATIENCE)
+    os.close(ours)
+    return text.decode()
 
 
 class Server:

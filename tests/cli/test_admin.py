@@ -2,18 +2,14 @@
 
 import asyncio
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from romantic.settings import load_settings
-from tests.cli.runs import PATIENCE, RUN, environment
+from tests.cli.runs import PATIENCE, on_a_terminal
 from tests.cli.warm import Warm
 from tests.waiting import until
 
@@ -399,28 +395,9 @@ async def test_what_people_wrote_cannot_paint_the_terminal(make_person, admin):
 async def test_a_terminal_gets_a_table(make_person, postgres):
     ann = await make_person("An[red]n")
 
-    text = await asyncio.to_thread(on_a_terminal, "admin", "users", "find", ann.id, database=postgres)
+    text = await asyncio.to_thread(on_a_terminal, "admin", "users", "find", ann.id, DATABASE_URL=postgres)
 
     assert "full_name" in text
     assert "An[red]n" in text
     assert "│" in text
     assert "\t" not in text
-
-
-def on_a_terminal(*words: str, database: str) -> str:
-    """What a person sees on a terminal of 200 columns."""
-    ours, theirs = pty.openpty()
-    variables = {"DATABASE_URL": database, "ROMANTIC_ENV": "test", "COLUMNS": "200", "TERM": "xterm"}
-    with subprocess.Popen(
-        (sys.executable, RUN, *words), env=environment(**variables), stdout=theirs, stdin=subprocess.DEVNULL
-    ) as process:
-        os.close(theirs)
-        text = b""
-        while True:
-            try:
-                text += os.read(ours, 65536)
-            except OSError:  # Linux says so where others say end of file
-                break
-        process.wait(PATIENCE)
-    os.close(ours)
-    return text.decode()

@@ -85,7 +85,7 @@ async def test_error_without_an_exception_arrives_by_its_name(sentry):
 
 async def test_what_is_no_fault_stays_here(sentry):
     log = structlog.get_logger()
-    log.info("http.request", status=500)
+    log.info("janitor.swept", rows=500)
     log.warning("database.busy")
     log.error("ledger.drift")
 

@@ -1,0 +1,60 @@
+"""Long work says how far it is: a bar for people, dated lines for logs, and nothing of it where data goes"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from romantic.cli import progress as module
+from romantic.cli.progress import progress
+from romantic.db.migrations import read_migrations
+from tests.cli.runs import Place, on_a_terminal
+
+LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ Work: (\d+) of 1000, piece \d+")
+
+
+def work(pieces: int, **options: bool) -> None:
+    with progress("Work", pieces, **options) as step:
+        for number in range(1, pieces + 1):
+            step(f"piece {number}")
+
+
+def test_elsewhere_than_on_a_terminal_each_tenth_is_a_dated_line(capsys: pytest.CaptureFixture[str]) -> None:
+    work(1000)
+
+    out, err = capsys.readouterr()
+    told = [LINE.fullmatch(line) for line in err.splitlines()]
+    assert out == ""
+    assert [int(line[1]) for line in told if line] == list(range(100, 1001, 100))
+    assert all(told)
+
+
+def test_slow_work_is_never_silent_for_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_SILENCE", 0.0)
+
+    work(1000)
+
+    assert len(capsys.readouterr().err.splitlines()) == 1000
+
+
+def test_what_is_only_for_people_leaves_a_log_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    work(1000, only_for_people=True)
+
+    assert capsys.readouterr() == ("", "")
+
+
+def test_migrations_are_lines_in_a_pipe_and_a_bar_on_a_terminal(make_place: Callable[[], Place]) -> None:
+    piped, total = make_place(), len(read_migrations())
+
+    done = piped.run("migrate")
+    bar = on_a_terminal("migrate", at=make_place().path, both=True)
+    dumb = on_a_terminal("migrate", at=make_place().path, both=True, TERM="dumb")
+
+    assert done.stdout == f"{total} migrations applied.\n"
+    assert f"Migrations: {total} of {total}, " in done.stderr
+    assert "\x1b" not in done.stderr + dumb
+    assert f"{total}/{total}" in bar
+    assert "\x1b[" in bar
+    assert f"Migrations: {total} of {total}, " in dumb
