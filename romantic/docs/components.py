@@ -97,7 +97,7 @@ class Open(Schema):
         unknown = ma.EXCLUDE
 
 
-class ErrorFault(Open):
+class RefusalFault(Open):
     """One faulty value of a request."""
 
     path = fields.Str(required=True, metadata={"example": "callType"})
@@ -105,23 +105,23 @@ class ErrorFault(Open):
     message = fields.Str(required=True, metadata={"example": "Missing data for required field."})
 
 
-class ErrorDetail(Open):
+class RefusalDetail(Open):
     """What a client acts on: `code` is stable, `message` is for people."""
 
     code = fields.Str(required=True, metadata={"example": "INSUFFICIENT_COINS"})
     request_id = fields.Str(required=True, metadata={"example": "req_9f2c5a000001"})
     retryable = fields.Bool(required=True, metadata={"example": False})
     retry_after_ms = fields.Int(metadata={"example": 12_000})
-    fields_ = fields.List(fields.Nested(ErrorFault), data_key="fields")
+    fields_ = fields.List(fields.Nested(RefusalFault), data_key="fields")
     meta = fields.Dict(metadata={"example": {"required": 50, "balance": 30}})
 
 
-class ErrorResponse(Open):
+class Refusal(Open):
     """Every refusal."""
 
     success = fields.Bool(required=True, metadata={"enum": [False]})
     message = fields.Str(required=True)
-    error = fields.Nested(ErrorDetail, required=True)
+    error = fields.Nested(RefusalDetail, required=True)
 
 
 def add_to(spec: APISpec) -> None:
@@ -131,7 +131,7 @@ def add_to(spec: APISpec) -> None:
     spec.components.security_scheme("bearer", bearer | {"description": about})
     about = "The access token of `POST /api/admin/auth/login`."
     spec.components.security_scheme("staff", bearer | {"description": about})
-    spec.components.schema("ErrorResponse", schema=ErrorResponse)
+    spec.components.schema("Refusal", schema=Refusal)
     for name, header in HEADERS.items():
         spec.components.header(name, header)
     for code, error in catalogue().items():

@@ -251,5 +251,5 @@ def _refusal(status: int, refusals: list[type[RomanticError]]) -> Spec:
     return {
         "description": f"{HTTPStatus(status).phrase}\n\n" + "\n\n".join(lines),
         "headers": components.HEADERS_ALWAYS | components.HEADERS_OF.get(status, {}),
-        "content": {"application/json": {"schema": "ErrorResponse", "examples": examples}},
+        "content": {"application/json": {"schema": "Refusal", "examples": examples}},
     }

@@ -56,6 +56,11 @@ class Conformance:
         for error in self._validator(content["schema"]["$ref"]).iter_errors(body):
             yield f"{said}: {error.json_path} {error.message[:200]}"
 
+    def example(self, method: str, path: str) -> Any:
+        """The answer the document shows; None where it is no JSON."""
+        content = self._operations[method, path]["responses"]["200"]["content"]
+        return content.get("application/json", {}).get("example")
+
     def _resolved(self, response: Spec | None) -> Spec | None:
         if response is None or "$ref" not in response:
             return response
