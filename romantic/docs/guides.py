@@ -9,10 +9,10 @@ from romantic.errors import NotFound
 
 HERE = Path(__file__).parent
 
-#: In the order in which they are read. The last two stand beside this file: a command writes the one, alerts
-#: lead to the other.
+#: In the order in which they are read. The last three stand beside this file: a command writes the first,
+#: alerts lead to the last.
 BUILDING = ("quickstart", "sockets", "calls", "coins", "push", "probes")
-OPERATING = ("deploy", "security", "upgrade", "configuration", "runbook")
+OPERATING = ("deploy", "security", "upgrade", "configuration", "logs", "runbook")
 
 
 def file_of(name: str) -> Path:

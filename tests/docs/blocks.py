@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import shutil
 import sys
 import tomllib
@@ -24,21 +23,18 @@ DATA = ("json", "toml")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One fenced block; `needs` is what the server or the command must have for it."""
+    """One fenced block."""
 
     line: int
     language: str
     text: str
-    needs: str
 
 
 def blocks_of(path: Path) -> Iterator[Block]:
     for token in MarkdownIt("commonmark").parse(path.read_text("utf-8")):
         if token.type == "fence":
             assert token.map is not None
-            language, _, rest = token.info.partition(" ")
-            needs = re.match(r'needs="(.+)"', rest)
-            yield Block(token.map[0] + 1, language, token.content, needs[1] if needs else "")
+            yield Block(token.map[0] + 1, token.info.strip(), token.content)
 
 
 class Shell:

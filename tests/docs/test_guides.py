@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from romantic.app import EVENTS, ROUTES
-from romantic.cli.main import _parser
 from romantic.docs.guides import BUILDING, OPERATING, file_of
 from tests.docs.blocks import DATA, RUNNABLE, Shell, blocks_of, missing_programs, parsed
 from tests.test_spec import covers
@@ -28,15 +26,6 @@ async def shell(programs, start_server, tmp_path, postgres, valkey):
     return Shell(await start_server(), tmp_path, {"DATABASE_URL": postgres, "REDIS_URL": valkey})
 
 
-def is_there(needs):
-    """Whether this version has the endpoint, the event or the command that a block is about."""
-    if needs.startswith("event "):
-        return needs.removeprefix("event ") in {event.name for event in EVENTS}
-    if needs.startswith("run.py "):
-        return f"{needs.removeprefix('run.py ')}," in _parser().format_help().replace(" ", ",")
-    return needs in {f"{route.method} {route.path}" for route in ROUTES}
-
-
 def answer_in(output):
     """The JSON that a block printed, if it printed any and nothing else."""
     try:
@@ -49,20 +38,15 @@ def answer_in(output):
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", WRITTEN)
 async def test_every_block_runs_and_shows_what_is_answered(name, shell):
-    answer, ahead_of_us = NOTHING, []
+    answer = NOTHING
     for block in blocks_of(file_of(name)):
         if block.language in DATA:
             shown = parsed(block)
             if answer is not NOTHING:
                 covers(answer, shown, f"line {block.line}")
             answer = NOTHING
-        elif not block.needs or is_there(block.needs):
-            answer = answer_in(await shell.run(block))
         else:
-            ahead_of_us.append(block.needs)
-
-    if ahead_of_us:
-        pytest.skip(f"all ran but what needs {', '.join(ahead_of_us)}")
+            answer = answer_in(await shell.run(block))
 
 
 @pytest.mark.parametrize("name", WRITTEN)
