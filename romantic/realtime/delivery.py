@@ -227,7 +227,8 @@ class Delivery:
             return
         if kind == b"e":
             epoch, seq, packed = rest.split(b" ", 2)
-            self._take(user_id, epoch.decode(), int(seq), unpack(packed))
+            if int(seq) > line.seq:  # else the answer was here first
+                self._take(user_id, epoch.decode(), int(seq), unpack(packed))
         elif kind == b"f":
             epoch, seq = rest.split(b" ")
             self._forked(line, epoch.decode(), int(seq))
