@@ -440,7 +440,7 @@ async def test_nodes_that_take_a_call_from_each_other_charge_each_block_once(mak
     blocks = call.column("blocks_charged")
     assert rows == [(blocks, blocks, 2 * blocks)]
     assert first.data["duration"] <= took
-    assert 2 * (blocks - 1) * 0.5 <= 2 * took + 2
+    assert (blocks - 1) * 0.5 <= took + 0.5  # none before its time
 
 
 async def steal(call, stage):
