@@ -26,7 +26,7 @@ class Commands:
     def __init__(self, redis: RedisClient) -> None:
         self.dropped = 0
         self._redis = redis
-        self._waiting: deque[tuple[Command, Told | None]] = deque()
+        self._waiting: deque[tuple[Command, Told | None, int]] = deque()  # and its bytes
         self._waiting_bytes = 0
         self._is_sending = False
         self._wake = asyncio.Event()
@@ -41,14 +41,15 @@ class Commands:
 
         `told` gets its result, or None if Redis did not answer: then nobody knows whether it ran.
         """
-        size = self._waiting_bytes + _size(command)
-        if self._redis.is_broken or len(self._waiting) >= MAX_WAITING or size > MAX_WAITING_BYTES:
+        size = _size(command)
+        is_full = len(self._waiting) >= MAX_WAITING or self._waiting_bytes + size > MAX_WAITING_BYTES
+        if is_full or self._redis.is_broken:
             self.dropped += 1
             if told is not None:
                 told(None)
             return
-        self._waiting.append((command, told))
-        self._waiting_bytes = size
+        self._waiting.append((command, told, size))
+        self._waiting_bytes += size
         self._wake.set()
 
     async def write(self) -> None:
@@ -63,11 +64,12 @@ class Commands:
 
     def _next_batch(self) -> list[tuple[Command, Told | None]]:
         batch: list[tuple[Command, Told | None]] = []
-        size = 0
-        while self._waiting and len(batch) < BATCH and size < BATCH_BYTES:
-            batch.append(self._waiting.popleft())
-            size += _size(batch[-1][0])
-        self._waiting_bytes -= size
+        taken = 0
+        while self._waiting and len(batch) < BATCH and taken < BATCH_BYTES:
+            command, told, size = self._waiting.popleft()
+            batch.append((command, told))
+            taken += size
+        self._waiting_bytes -= taken
         return batch
 
     async def _send(self, batch: list[tuple[Command, Told | None]]) -> None:
@@ -88,4 +90,4 @@ class Commands:
 
 
 def _size(command: Command) -> int:
-    return sum(len(part) for part in command if isinstance(part, str | bytes))
+    return sum([len(part) for part in command if not isinstance(part, int | float)])

@@ -175,9 +175,10 @@ class Delivery:
         order, _ = line.newest.get(socket.device_id or "", (0, ""))
         if order > came.order:
             socket.close(CloseCode.REPLACED, "session replaced")
-        here = {str(other.session_id) for other in (*line.readers, socket)}
-        elsewhere = {session for session, _ in alive_elsewhere(came.presence, node=self._node)} - here
-        if len(line.readers) + 1 + len(elsewhere) > self._max_sockets:
+        here = [socket, *(other for other in line.readers if other.closed_by is None)]
+        elsewhere = {session for session, _ in alive_elsewhere(came.presence, node=self._node)}
+        elsewhere -= {str(other.session_id) for other in here}
+        if len(here) + len(elsewhere) > self._max_sockets:
             socket.close(CloseCode.TOO_MANY, "too many sockets")
 
     def _hold(self, reader: Reader) -> None:
@@ -227,7 +228,8 @@ class Delivery:
             return
         if kind == b"e":
             epoch, seq, packed = rest.split(b" ", 2)
-            self._take(user_id, epoch.decode(), int(seq), unpack(packed))
+            if int(seq) > line.seq:  # else the answer was here first
+                self._take(user_id, epoch.decode(), int(seq), unpack(packed))
         elif kind == b"f":
             epoch, seq = rest.split(b" ")
             self._forked(line, epoch.decode(), int(seq))

@@ -49,6 +49,8 @@ class Healing:
             await asyncio.gather(*map(self._return, people[at : at + BATCH]))
         for user_id in list(self._delivery.unheard):
             await self._listen_again(user_id)
+        for line in self._delivery.lines.values():  # what was seen but could not be read
+            self._delivery.reading.read_on(line)
         if not self._delivery.is_behind:
             self._store.in_trouble.clear()
 

@@ -69,7 +69,8 @@ class Reading:
 
     def read_on(self, line: Line) -> None:
         """Fetch what is missing up to the line's target."""
-        if line.reading is None and line.target > line.seq and line.memory is None:
+        is_due = line.is_open and line.memory is None and line.target > line.seq
+        if is_due and line.reading is None:
             line.reading = asyncio.ensure_future(self._read(line))
 
     async def _read(self, line: Line) -> None:

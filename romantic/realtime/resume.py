@@ -103,9 +103,11 @@ class Resumption:
             socket.former_replies = former.replies
             socket.in_foreground = former.in_foreground
             return True
-        self._app[HUB].delivery.replace(socket.user_id, name)
-        session = await self._app[HUB].delivery.store.session_of(socket.user_id, secret=name)
-        return session == str(socket.session_id)
+        delivery = self._app[HUB].delivery
+        is_own = await delivery.store.session_of(socket.user_id, secret=name) == str(socket.session_id)
+        if is_own:
+            delivery.replace(socket.user_id, name)
+        return is_own
 
     # Those who come back
 

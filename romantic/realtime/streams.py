@@ -198,7 +198,10 @@ class Streams:
     def enter(self, user_id: UUID, *, secret: str, session_id: UUID, device: str, conn: str) -> Command:
         """A socket comes; answers what `entrance` understands."""
         arguments = (secret, str(session_id), 2 * self.keep_ms, device, conn, STATE_MS)
-        return self._script(_ENTER, user_id, new_epoch(), *arguments)
+        name = channel_of(user_id)
+        return self._script(
+            _ENTER, user_id, new_epoch(), *arguments, more=(f"{name}:sockets", f"{name}:presence")
+        )
 
     def renew(self, user_id: UUID, *, secret: str, session_id: UUID) -> list[Command]:
         """A socket is still there, and may be resumed for as long again."""
@@ -219,9 +222,11 @@ class Streams:
         """A new epoch above `floor`, if events went past Redis or its numbers lag; answers [epoch, seq]."""
         return self._script(_FORK, user_id, new_epoch(), floor, int(is_torn), STATE_MS)
 
-    def _script(self, script: str, user_id: UUID, *arguments: str | bytes | int) -> Command:
+    def _script(
+        self, script: str, user_id: UUID, *arguments: str | bytes | int, more: tuple[str, ...] = ()
+    ) -> Command:
         name = channel_of(user_id)
-        places = (5, f"{name}:at", f"{name}:events", name, f"{name}:sockets", f"{name}:presence")
+        places: tuple[str | int, ...] = (3 + len(more), f"{name}:at", f"{name}:events", name, *more)
         if script in self._known:
             return ("EVALSHA", _hash_of(script), *places, *arguments)
         self._known.add(script)

@@ -15,11 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import psutil
@@ -27,8 +27,15 @@ import psycopg2
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector
 
 from romantic.auth.tokens import Tokens
+from romantic.background import running, wait_for
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import free_port, start_postgres, start_valkey
+from romantic.realtime import Bus, Event
+from romantic.realtime.bus import new_node_name
+from romantic.realtime.delivery import Delivery
+from romantic.realtime.store import Store
+from romantic.realtime.streams import Streams
+from romantic.redis import RedisClient
 from romantic.settings import load_settings
 
 STORM_SECONDS = 5.0
@@ -102,40 +109,55 @@ class Crowd:
         self.heard: dict[str, int] = {}
         self.waits: list[float] = []
         self.refused = 0
+        self.places: dict[str, dict[str, Any]] = {}  # of each person: what a resume says
+        self.outcomes: dict[Any, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def open(self, people: list[Person], *, within: float | None = None) -> None:
-        """A hundred at once, or each at its own moment within so many seconds."""
+    async def open(self, people: list[Person], *, within: float | None = None, is_back: bool = False) -> None:
+        """A hundred at once, or each at its own moment within so many seconds; who is back asks what it missed."""
         gate = asyncio.Semaphore(100 if within is None else len(people))
 
-        async def one(headers: dict[str, str]) -> None:
+        async def one(user: str, headers: dict[str, str]) -> None:
             await asyncio.sleep(random.uniform(0, within or 0))
             async with gate:
                 began = time.monotonic()
-                while (ws := await self._dial(headers)) is None:
+                while (ws := await self._dial(user, headers, is_back=is_back)) is None:
                     self.refused += 1
                     await asyncio.sleep(random.uniform(1, 2))
                 self.waits.append(time.monotonic() - began)
                 self.sockets.append(ws)
-                self._tasks.append(asyncio.create_task(self._listen(ws)))
+                self._tasks.append(asyncio.create_task(self._listen(ws, user)))
 
-        await asyncio.gather(*(one(headers) for _, headers in people))
+        await asyncio.gather(*(one(user, headers) for user, headers in people))
 
-    async def _dial(self, headers: dict[str, str]) -> ClientWebSocketResponse | None:
+    async def _dial(
+        self, user: str, headers: dict[str, str], *, is_back: bool
+    ) -> ClientWebSocketResponse | None:
         """A socket that is ready, or None where the server is too busy and says when to come back."""
         ws = await self.session.ws_connect(f"{self.node.url}/ws", headers=headers)
+        if is_back:
+            await ws.send_json({"event": "resume", "data": self.places[user]})
         frame = await ws.receive_json(timeout=60)
         if frame["event"] == "ready":
+            data = frame["data"]
+            place = {"epoch": data["epoch"], "seq": data["seq"]} if not is_back else self.places[user]
+            self.places[user] = place | {"sessionId": data["sessionId"]}
             return ws
         await ws.close()
         if not frame["data"]["retryable"]:
             raise SystemExit(f"a socket was refused: {frame}")
         return None
 
-    async def _listen(self, ws: ClientWebSocketResponse) -> None:
+    async def _listen(self, ws: ClientWebSocketResponse, user: str) -> None:
         async for message in ws:
-            name = orjson.loads(message.data)["event"]
+            frame = orjson.loads(message.data)
+            name = frame["event"]
             self.heard[name] = self.heard.get(name, 0) + 1
+            if "seq" in frame:
+                self.places[user]["seq"] = frame["seq"]
+            elif name == "resumed":
+                outcome = frame["data"].get("reason", "recovered")
+                self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
 
     async def say(self, event: str, data: dict[str, Any], *, times: int = 1, answer: str = "ack") -> None:
         """Every socket sends the frame so often; returns when all answers were heard."""
@@ -160,7 +182,7 @@ class Crowd:
 
 
 @contextmanager
-def servers(people: int) -> Iterator[tuple[list[Node], list[Person], str]]:
+def servers(people: int) -> Iterator[tuple[list[Node], list[Person], dict[str, str]]]:
     with ExitStack() as running:
         home = Path(tempfile.mkdtemp(prefix="romantic-bench-"))
         running.callback(shutil.rmtree, home, ignore_errors=True)
@@ -194,7 +216,7 @@ def servers(people: int) -> Iterator[tuple[list[Node], list[Person], str]]:
         nodes = [Node(home, number, stores) for number in (1, 2)]
         for node in nodes:
             running.callback(node.stop)
-        yield nodes, crowd, str(postgres.dsn)
+        yield nodes, crowd, stores
 
 
 def commits(dsn: str) -> int:
@@ -212,7 +234,7 @@ def show(what: str, value: float, unit: str) -> None:
 
 
 async def measure(sockets: int, seconds: float) -> None:
-    with servers(sockets + 1) as (nodes, people, dsn):
+    with servers(sockets + 1) as (nodes, people, stores):
         async with ClientSession(connector=TCPConnector(limit=0)) as session:
             for node in nodes:
                 await node.ready(session)
@@ -226,7 +248,10 @@ async def measure(sockets: int, seconds: float) -> None:
             await idling(near, sockets, seconds)
             await events(crowd, near)
             await hops(crowd, session, near, far, star, star_auth)
-            await storm(crowd, near, others, dsn)
+            await storm(crowd, near, others, stores["DATABASE_URL"])
+            async with sender(stores["REDIS_URL"]) as delivery:
+                await streamed(crowd, near, others, delivery)
+                await comeback(crowd, near, others, delivery, stores["DATABASE_URL"])
 
 
 async def opening(crowd: Crowd, near: Node, people: list[Person]) -> None:
@@ -304,6 +329,72 @@ async def storm(crowd: Crowd, near: Node, people: list[Person], dsn: str) -> Non
     show("storm: CPU per socket", (near.cpu - cpu) / len(people) * 1e6, "µs")
     show("storm: transactions per socket", (commits(dsn) - before) / len(people), "")
     show("storm: memory more than before", (near.memory - memory) / 2**20, "MiB")
+    await crowd.cut()
+
+
+@asynccontextmanager
+async def sender(redis_url: str) -> AsyncIterator[Delivery]:
+    """This process as a node of its own, which only sends."""
+    client = RedisClient(redis_url)
+    bus = Bus(client, new_node_name())
+    store = Store(bus, client, Streams(events=500, seconds=300.0))
+    async with running(bus.listen()), running(bus.write()), running(bus.hello()):
+        await wait_for(lambda: bus.is_hearing and bus.has_peers, within=10)
+        yield Delivery(store, node=bus.node, max_sockets=5)
+        await wait_for(lambda: not bus.commands.are_waiting, within=10)
+    await client.close()
+
+
+async def tell(delivery: Delivery, people: Iterable[UUID], events: int) -> None:
+    """So many events to each, no faster than Redis takes them."""
+    pad = "x" * 150
+    people = list(people)
+    for n in range(events):
+        for at in range(0, len(people), 200):
+            for user in people[at : at + 200]:
+                delivery.send(user, Event("balance", {"balance": n, "pad": pad}))
+            await wait_for(lambda: not delivery._pending, within=10)
+    if delivery.is_behind:
+        raise SystemExit("Redis was too slow")
+
+
+async def streamed(crowd: Crowd, near: Node, people: list[Person], delivery: Delivery) -> None:
+    """Numbered events, sent at this node and heard at the other."""
+    nobody = [uuid4() for _ in people]
+    cpu = time.process_time()
+    await tell(delivery, nobody, 10)
+    show("a streamed event: CPU where it begins", (time.process_time() - cpu) / 10 / len(people) * 1e6, "µs")
+    await crowd.open(people)
+    wanted, cpu = crowd.heard.get("balance", 0) + 10 * len(people), near.cpu
+    await tell(delivery, [UUID(user) for user, _ in people], 10)
+    await crowd.hear("balance", wanted)
+    show("a streamed event: CPU where it arrives", (near.cpu - cpu) / 10 / len(people) * 1e6, "µs")
+    waits = []
+    for user, _ in people[:200]:
+        wanted, began = crowd.heard["balance"] + 1, time.monotonic()
+        await tell(delivery, [UUID(user)], 1)
+        while crowd.heard["balance"] < wanted:
+            await asyncio.sleep(0.0005)
+        waits.append(time.monotonic() - began)
+    show("a streamed event over a hop: median", statistics.median(waits) * 1000, "ms")
+
+
+async def comeback(crowd: Crowd, near: Node, people: list[Person], delivery: Delivery, dsn: str) -> None:
+    """All are cut, twenty events are sent to each, and all come back within some seconds for what they missed."""
+    await crowd.cut()
+    await asyncio.sleep(1)
+    await tell(delivery, [UUID(user) for user, _ in people], 20)
+    before, memory, cpu, began = commits(dsn), near.memory, near.cpu, time.monotonic()
+    wanted = crowd.heard["balance"] + 20 * len(people)
+    await crowd.open(people, within=STORM_SECONDS, is_back=True)
+    await crowd.hear("balance", wanted)
+    waits = sorted(crowd.waits)
+    show("resume: all have what they missed after", time.monotonic() - began, "s")
+    show("resume: p95 from connect to ready", waits[int(len(waits) * 0.95)] * 1000, "ms")
+    show("resume: recovered", crowd.outcomes.get("recovered", 0) / len(people) * 100, "%")
+    show("resume: CPU per socket, with 20 events", (near.cpu - cpu) / len(people) * 1e6, "µs")
+    show("resume: transactions per socket", (commits(dsn) - before) / len(people), "")
+    show("resume: memory more than before", (near.memory - memory) / 2**20, "MiB")
     await crowd.cut()
 
 

@@ -8,7 +8,7 @@ from romantic.redis import REDIS
 from tests.calls.stage import Call, initiate
 from tests.conftest import pid_of
 from tests.realtime.comeback import PATIENCE, back, gone, gone_one, numbered, send, values
-from tests.realtime.conftest import elsewhere
+from tests.realtime.conftest import another_device, elsewhere
 from tests.waiting import until
 
 
@@ -27,6 +27,25 @@ async def test_a_socket_the_server_still_believes_in_gives_way(make_client, make
 
     assert one["recovered"] is other["recovered"] is True
     assert await here.closed() == await there.closed() == 4409
+
+
+async def test_a_secret_of_another_session_closes_nothing_at_another_node(
+    make_client, make_person, connect, outside
+):
+    a, b = await make_client(), await make_client()
+
+    async def know_each_other():
+        return all(node.app[BUS].has_peers for node in (a, b))
+
+    await until(know_each_other)
+    ann = await make_person(at=a)
+    tablet = await another_device(a, outside, ann)
+    phone = await connect(ann)
+
+    _, answer = await back(phone, seq=phone.ready["seq"], person=elsewhere(tablet, b))
+
+    assert (answer["recovered"], answer["reason"]) == (False, "unknown_session")
+    assert await phone.ask("app-state", state="background") == {}
 
 
 async def test_an_emptied_redis_is_another_epoch_for_who_was_away_and_for_who_was_not(
