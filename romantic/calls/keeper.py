@@ -17,6 +17,7 @@ from romantic.calls.live import LiveCall
 from romantic.calls.room import Phone
 from romantic.calls.service import Ending
 from romantic.db import DatabaseBusy, connection
+from romantic.errors import RomanticError
 
 log = structlog.get_logger()
 
@@ -87,6 +88,8 @@ def do_later(app: web.Application, job: Coroutine[Any, Any, None]) -> None:
             await job
         except DatabaseBusy as error:
             log.warning("signaling.not_stored", reason=str(error))
+        except RomanticError as refusal:
+            log.info("signaling.refused", reason=refusal.code)  # it is over, or nobody's to do any more
         except Exception:
             log.exception("signaling.crashed")
 

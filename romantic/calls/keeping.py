@@ -98,9 +98,11 @@ class Keeping:
         Raises InvalidCallState.
         """
         async with self._locks[call["id"].int % LOCKS]:
-            live = self._app[LIVE].get(call["id"])
-            if live is not None and live.term == call["meter_term"]:
-                return live
+            known = self._app[LIVE].known(call["id"])
+            if known is not None and known.term > call["meter_term"]:
+                return known  # the row was read before it changed hands
+            if isinstance(known, LiveCall) and known.term == call["meter_term"]:
+                return known
             if call["status"] in service.LIVE_STATES and (is_agreed or self._is_free(call)):
                 call = await self._claim(call, is_agreed=is_agreed)
             if call["status"] not in service.LIVE_STATES:

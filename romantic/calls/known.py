@@ -29,6 +29,7 @@ class KnownCall:
         self.metered_by: str = call["metered_by"]
         self.term: int = call["meter_term"]
         self.seated: dict[UUID, Phone] = {}
+        self.over_at: float | None = None  # when it was found to be over, and nobody had said so
         self._hub = hub
         self.legs = Legs(self.parties, interval=beat_seconds, ping=self._ping)
 

@@ -25,7 +25,7 @@ from romantic.calls.sweeper import Sweeper, align
 from romantic.coins import service as coins
 from romantic.coins.errors import InsufficientCoins
 from romantic.coins.news import tell_entry
-from romantic.db import DatabaseBusy, connection
+from romantic.db import DatabaseBusy, Row, connection
 from romantic.realtime import BUS, Event, Kind
 from romantic.settings import SETTINGS
 
@@ -251,7 +251,15 @@ class Metering:
                 return
 
     async def _end(self, live: LiveCall, reason: str) -> None:
-        await conduct.end(self._app, call_id=live.id, ending=Ending(reason))
+        """As long as the call is ours: a meter that another node has overtaken ends nothing."""
+
+        def judge(call: Row) -> Ending | None:
+            is_ours = call["status"] == "answered" and call["meter_term"] == live.term
+            return Ending(reason) if is_ours else None
+
+        await conduct.end_if(self._app, call_id=live.id, judge=judge)
+        if self._is_known(live):
+            await align(self._app, live.id)
 
     async def stop(self) -> None:
         """Write every meter down for whoever takes over, and let what runs finish."""

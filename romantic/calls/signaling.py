@@ -74,7 +74,7 @@ async def join_room(socket: Socket, *, room_id: str, user_id: UUID | None) -> di
         "roomId": room_id,
         "callId": call_id,
         "callType": known.call_type,
-        "status": answer["status"],
+        "status": "answered" if known.answered else answer["status"],
         "polite": not is_caller,
         "shouldOffer": is_caller,
         "participants": answer["participants"],

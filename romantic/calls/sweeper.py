@@ -15,17 +15,20 @@ from aiohttp import web
 
 from romantic.calls import conduct, service
 from romantic.calls.errors import InvalidCallState
+from romantic.calls.keeper import do_later
 from romantic.calls.keeping import KEEPING
 from romantic.calls.known import KnownCall, Outpost
 from romantic.calls.live import LIVE, LiveCall
 from romantic.calls.service import Ending
 from romantic.db import DatabaseBusy, Row, connection
-from romantic.errors import RomanticError
+from romantic.errors import Unavailable
 from romantic.realtime import BUS, HUB
 from romantic.settings import SETTINGS
 
 log = structlog.get_logger()
 sql = service.sql
+
+NEWS_SECONDS = 1.0  # from the commit of an end to the news of it, at the most
 
 
 class Sweeper:
@@ -108,7 +111,7 @@ async def align(app: web.Application, call_id: UUID) -> None:
 async def _align(app: web.Application, standing: Row) -> None:
     known = app[LIVE].known(standing["id"])
     if standing["status"] not in service.LIVE_STATES:
-        await conduct.bury(app, call_id=standing["id"])
+        await _bury(app, known)
         return
     if known is None:
         known = app[LIVE].know(standing)
@@ -122,8 +125,18 @@ async def _align(app: web.Application, standing: Row) -> None:
     if standing["status"] == "answered" and not known.answered:
         known.metered_by = standing["metered_by"]
         app[LIVE].answered(known)
-    if isinstance(known, Outpost):
-        await _sit_again(app, known)
+    if isinstance(known, Outpost) and known.keeper is not None and known.told_keeper != known.term:
+        known.told_keeper = known.term
+        do_later(app, _sit_again(app, known))
+
+
+async def _bury(app: web.Application, known: KnownCall | None) -> None:
+    """It is over. Whoever ended it tells everybody; the keeper does where that has not happened in time."""
+    if known is None:
+        return
+    known.over_at = known.over_at or monotonic()
+    if not isinstance(known, LiveCall) or monotonic() - known.over_at >= NEWS_SECONDS:
+        await conduct.bury(app, call_id=known.id)
 
 
 def _is_to_settle(known: KnownCall, standing: Row) -> bool:
@@ -137,12 +150,11 @@ def _is_to_settle(known: KnownCall, standing: Row) -> bool:
 
 async def _sit_again(app: web.Application, outpost: Outpost) -> None:
     """A new keeper does not know who sits in the room: the phones of this node do."""
-    if outpost.keeper is None or outpost.told_keeper == outpost.term:
-        return
-    outpost.told_keeper = outpost.term
-    for phone in list(outpost.seated.values()):
-        with suppress(RomanticError):
+    try:
+        for phone in list(outpost.seated.values()):
             await app[KEEPING].act(outpost.id, "sit-again", phone)
+    except Unavailable:
+        outpost.told_keeper = None  # the next tick tries again
 
 
 def follow(app: web.Application) -> None:

@@ -211,8 +211,8 @@ class Bus:
         sender = message["from"]
         if sender == self.node:
             return
-        now = monotonic()
-        self._clocks.setdefault(sender, Clock()).heard(message["at"], now=now)
+        if "at" in message:  # older versions do not say
+            self._clocks.setdefault(sender, Clock()).heard(message["at"], now=monotonic())
         self._handle(message["topic"], message["payload"])
 
     def _tell(self, channel: str, data: bytes) -> None:

@@ -47,6 +47,26 @@ def test_every_step_of_the_story_holds_and_nothing_is_left(
     assert [*place.path.iterdir(), *scratch.path.iterdir()] == []
 
 
+def test_story_is_told_across_two_nodes(place: Place) -> None:
+    """The caller at one, the receiver at the other; the rest is the same story."""
+    done = place.run("demo", "--nodes", "2", "--seconds", "3")
+
+    steps = {match["name"].strip(): match for match in STEP.finditer(done.stdout)}
+    nodes = {
+        "node 1": r"http://127\.0\.0\.1:\d+, process \d+, its own PostgreSQL and Valkey",
+        "node 2": r"http://127\.0\.0\.1:\d+, process \d+, on the stores of node 1",
+    }
+    same = {name: facts for name, facts in FACTS.items() if name not in ("server", "server stops")}
+    facts = nodes | same | {"nodes stop": FACTS["server stops"]}
+    urls = {re.search(r":(\d+),", steps[name]["facts"])[1] for name in nodes}
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert list(steps) == list(facts)
+    assert {match["verdict"] for match in steps.values()} == {"ok"}
+    assert [name for name, text in facts.items() if not re.search(text, steps[name]["facts"])] == []
+    assert len(urls) == 2
+    assert list(place.path.iterdir()) == []
+
+
 def test_step_that_does_not_hold_ends_the_story_with_exit_code_1(place: Place) -> None:
     done = place.run("demo", "--url", "http://127.0.0.1:1")
 
