@@ -27,8 +27,8 @@ class Path:
 
     @property
     def is_blocked(self) -> bool:
-        """It was tried, and nothing came through."""
-        return self._client is not None and not self._client.reached.is_set()
+        """The server has heard nothing of us over UDP."""
+        return self.result.get("verdict") == "udp-blocked"
 
     async def reach(self) -> Found:
         """ice: a checked pair of addresses."""

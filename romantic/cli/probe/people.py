@@ -115,7 +115,7 @@ class People:
         call = await self.caller.post("/api/calls/initiate", body)
         await self.receiver.line.expect("incoming-call")
         await self.receiver.post(f"/api/calls/{call['callId']}/reject", {})
-        return ["balance", "call-rejected", "balance"]
+        return ["balance", "call-rejected", "balance"] if call["coinsSpent"] else ["call-rejected"]
 
     async def _compare(self, happened: Sequence[str], replayed: int, position: int) -> Found:
         frames = await self.caller.line.numbered(replayed)

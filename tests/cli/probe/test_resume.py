@@ -44,7 +44,7 @@ class Forgetful:
 
     async def initiate(self, request):
         await self.callee.send_json({"event": "incoming-call", "data": {"callId": "1"}, "seq": 1})
-        return await self.said({"callId": "1"})(request)
+        return await self.said({"callId": "1", "coinsSpent": 50})(request)
 
     async def socket(self, request):
         ws = web.WebSocketResponse()
