@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import threading
 import time
 from uuid import uuid4
@@ -249,3 +250,24 @@ def test_console_shows_no_locals(capsys):
 
     assert "ValueError" in stream.getvalue()
     assert "314159" not in stream.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is one."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("stream", "is_coloured"), [(Terminal(), True), (io.StringIO(), False)])
+def test_console_is_aligned_for_people_and_coloured_only_on_a_terminal(stream, is_coloured):
+    configure_logs(load_settings({"ROMANTIC_ENV": "test", "LOG_FORMAT": "console"}), stream)
+
+    structlog.get_logger().info("server.start", port=8080, reason="to +15551234567")
+    flush_logs()
+    structlog.reset_defaults()
+
+    assert ("\x1b[" in stream.getvalue()) is is_coloured
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert re.search(r"\[info +\] server\.start +port=8080", plain)
+    assert "5551234" not in plain

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from psycopg2.extensions import make_dsn
 
 from romantic.cli import progress as module
 from romantic.cli.progress import progress
@@ -45,14 +46,20 @@ def test_what_is_only_for_people_leaves_a_log_alone(capsys: pytest.CaptureFixtur
     assert capsys.readouterr() == ("", "")
 
 
-def test_migrations_are_lines_in_a_pipe_and_a_bar_on_a_terminal(make_place: Callable[[], Place]) -> None:
-    piped, total = make_place(), len(read_migrations())
+def test_migrations_are_lines_in_a_pipe_and_a_bar_on_a_terminal(
+    place: Place, postgres: str, sql: Callable[..., object]
+) -> None:
+    urls = []
+    for name in ("piped", "bar", "dumb"):
+        sql(f"CREATE DATABASE progress_{name}")
+        urls.append(make_dsn(postgres, dbname=f"progress_{name}"))
+    total = len(read_migrations())
 
-    done = piped.run("migrate")
-    bar = on_a_terminal("migrate", at=make_place().path, both=True)
-    dumb = on_a_terminal("migrate", at=make_place().path, both=True, TERM="dumb")
+    done = place.run("migrate", DATABASE_URL=urls[0])
+    bar = on_a_terminal("migrate", both=True, DATABASE_URL=urls[1])
+    dumb = on_a_terminal("migrate", both=True, DATABASE_URL=urls[2], TERM="dumb")
 
-    assert done.stdout == f"{total} migrations applied.\n"
+    assert done.stdout == f"{total} migrations applied.\n", done.stderr
     assert f"Migrations: {total} of {total}, " in done.stderr
     assert "\x1b" not in done.stderr + dumb
     assert f"{total}/{total}" in bar

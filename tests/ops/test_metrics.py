@@ -17,6 +17,8 @@ from romantic.ops.lines import count
 from romantic.ops.listener import ops_app
 from romantic.realtime import HUB
 from romantic.settings import load_settings
+from tests.canonical import LINES
+from tests.conftest import new_number
 from tests.robots import make_robot
 from tests.waiting import until
 
@@ -94,7 +96,7 @@ async def test_request_is_counted_by_its_template(ops, make_person):
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("scanned", [1000, pytest.param(20_000, marks=pytest.mark.full)])
+@pytest.mark.parametrize("scanned", [400, pytest.param(20_000, marks=pytest.mark.full)])
 async def test_strangers_paths_and_methods_add_no_series(client, ops, counting, scanned):
     await client.get("/first")
     await client.request("BREW", "/first")
@@ -181,6 +183,51 @@ async def test_ledger_entry_is_counted_though_its_line_is_not_written(ops, make_
     assert "ledger.entry" not in counting.getvalue()
     assert after[entries] == before.get(entries, 0) + 1
     assert after[coins] == before.get(coins, 0) + 20
+
+
+async def test_providers_are_timed_by_our_names_and_failures_told_apart(ops, make_person, outside):
+    timed = {
+        outcome: key(
+            "upstream_request_duration_seconds_count",
+            provider="whatsapp",
+            operation="send_code",
+            outcome=outcome,
+        )
+        for outcome in ("ok", "failed")
+    }
+    client, before = (await make_person()).client, await scrape(ops)
+
+    await client.post("/api/auth/send-otp", json={"phoneNumber": new_number()})
+    outside.mood = "error"
+    await client.post("/api/auth/send-otp", json={"phoneNumber": new_number()})
+
+    after = await scrape(ops)
+    assert {name: after[one] - before.get(one, 0) for name, one in timed.items()} == {"ok": 1, "failed": 1}
+
+
+@pytest.mark.parametrize(
+    ("end_reason", "pair", "stage"),
+    [
+        ("ice_failed", "relay/host", "ice"),
+        ("not_connected", None, "setup"),
+        ("user_hangup", "host/srflx", None),
+    ],
+)
+async def test_paths_of_calls_are_counted_by_kind_and_by_where_they_failed(ops, end_reason, pair, stage):
+    line = dict.fromkeys(LINES["call.summary"]) | {
+        "event": "call.summary", "call_type": "audio", "outcome": "ended", "end_reason": end_reason,
+        "ice_pair_caller": pair,
+    }  # fmt: skip
+    before = await scrape(ops)
+
+    count(None, "info", line)
+
+    after = await scrape(ops)
+    grown = {one for one, value in after.items() if value != before.get(one, 0) and "call_" in one[0]}
+    local, _, remote = (pair or "").partition("/")
+    paths = {key("call_candidate_pairs_total", local_type=local, remote_type=remote)} if pair else set()
+    failures = {key("call_ice_failures_total", stage=stage)} if stage else set()
+    assert grown == paths | failures | {key("call_ends_total", end_reason=end_reason)}
 
 
 async def test_refusals_are_counted_by_code(client, ops):

@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -20,6 +19,15 @@ def questions(repository, in_ci):
     return found
 
 
+async def answer(question, folder, variables):
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", question, cwd=folder, env=variables, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, question
+    return output.decode()
+
+
 async def test_each_question_of_the_readme_gets_its_answer(questions, make_person, tmp_path):
     ann, ben = await make_person("Ann", super_lover=True), await make_person("Ben")
     call = await ben.post("/api/calls/initiate", {"receiverId": ann.id, "callType": "audio"})
@@ -29,14 +37,7 @@ async def test_each_question_of_the_readme_gets_its_answer(questions, make_perso
     (tmp_path / "log").write_text("\n".join(DETECTOR.lines) + "\n")
     known = {"USER_ID": ben.id, "REQUEST_ID": ended.headers["X-Request-Id"], "PATH": os.environ["PATH"]}
 
-    def ask(question):
-        command = ["bash", "-c", question]
-        asked = subprocess.run(
-            command, cwd=tmp_path, env=known, capture_output=True, text=True, timeout=20, check=True
-        )
-        return asked.stdout
-
-    slow, day, ends, coins, request = [await asyncio.to_thread(ask, question) for question in questions]
+    slow, day, ends, coins, request = [await answer(question, tmp_path, known) for question in questions]
 
     assert re.search(r"^/api/calls/\{call_id\}/accept\t1\t[\d.]+$", slow, re.MULTILINE)
     assert "\tcall.summary\tuser_hangup\n" in day
