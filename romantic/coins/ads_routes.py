@@ -23,7 +23,9 @@ ADS = Limit("ads", 40, 60, closed=True)
 class EarnAdBody(Schema):
     ad_type = fields.Str(required=True, validate=validate.OneOf(("rewarded", "interstitial", "banner")))
     ad_provider = fields.Str(load_default="admob", validate=validate.OneOf(("admob",)))
-    nonce = fields.Str(load_default=None, validate=validate.Regexp(r"^[A-Za-z0-9_-]{1,64}\Z", error="Not a nonce."))
+    nonce = fields.Str(
+        load_default=None, validate=validate.Regexp(r"^[A-Za-z0-9_-]{1,64}\Z", error="Not a nonce.")
+    )
 
 
 async def add_session(request: web.Request) -> web.Response:

@@ -35,10 +35,20 @@ async def test_reference_is_drawn_from_here_and_tries_requests_out(open_tab):
 
 async def test_index_leads_to_every_part(open_tab):
     page = (await open_tab("/docs")).page
-    links = await page.locator("nav a, .cards a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    links = await page.locator("nav a, .cards a").evaluate_all(
+        "links => links.map(link => link.getAttribute('href'))"
+    )
 
-    assert {"/docs/ws", "/docs/errors", "/docs/guides", "/docs/openapi.json", "/docs/openapi-3.0.json"} <= set(links)
-    assert {f"/docs/guides/{name}" for name in ("quickstart", "sockets", "configuration", "runbook")} <= set(links)
+    assert {
+        "/docs/ws",
+        "/docs/errors",
+        "/docs/guides",
+        "/docs/openapi.json",
+        "/docs/openapi-3.0.json",
+    } <= set(links)
+    assert {f"/docs/guides/{name}" for name in ("quickstart", "sockets", "configuration", "runbook")} <= set(
+        links
+    )
 
 
 async def test_page_of_a_code_leads_back_into_the_reference(open_tab):

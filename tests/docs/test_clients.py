@@ -85,7 +85,9 @@ def generator(tmp_path_factory, in_ci):
 @pytest.mark.parametrize(("language", "ending"), [("swift6", "swift"), ("kotlin", "kt")])
 def test_client_generates_without_an_error(language, ending, generator, tmp_path):
     document = str(API / "openapi-3.0.json")
-    status, said = run(*generator, "generate", "-g", language, "-i", document, "-o", "client", folder=tmp_path)
+    status, said = run(
+        *generator, "generate", "-g", language, "-i", document, "-o", "client", folder=tmp_path
+    )
 
     assert status == 0, said[-2000:]
     assert [line for line in said.splitlines() if " ERROR " in line or "Exception" in line] == []

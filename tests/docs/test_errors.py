@@ -46,14 +46,17 @@ async def test_unknown_code_is_not_found(code, client):
 
 
 def test_every_code_is_said_to_occur_somewhere():
-    nowhere = {code for code in CODES if not occurrences.operations().get(code) and not occurrences.events(code)}
+    nowhere = {
+        code for code in CODES if not occurrences.operations().get(code) and not occurrences.events(code)
+    }
 
     assert nowhere == set(ANYWHERE)
 
 
 def test_pages_know_the_operations_that_the_route_tables_name():
     named = {
-        f"{route.method} {route.path}": refusals_of(route, operation_of(route)) for route in documented(ROUTES)
+        f"{route.method} {route.path}": refusals_of(route, operation_of(route))
+        for route in documented(ROUTES)
     }
     initiate = {error.code for ones in named["POST /api/calls/initiate"].values() for error in ones}
     shown = {

@@ -56,12 +56,18 @@ def test_access_limits_and_keys_are_those_of_the_tables(document):
         keys = [one for one in operation["parameters"] if one.get("$ref", "").endswith("/IdempotencyKey")]
         is_open = route.guard is anyone
         assert is_open == ({} in operation["security"] or operation["security"] == [])
-        assert (route.limit is not UNLIMITED) == ("x-rate-limit" in operation) == ("429" in operation["responses"])
+        assert (
+            (route.limit is not UNLIMITED)
+            == ("x-rate-limit" in operation)
+            == ("429" in operation["responses"])
+        )
         assert is_idempotent(route) == bool(keys) == ("422" in operation["responses"])
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in documented(ROUTES) if route.body], ids=lambda route: f"{route.method} {route.path}"
+    "route",
+    [route for route in documented(ROUTES) if route.body],
+    ids=lambda route: f"{route.method} {route.path}",
 )
 def test_documented_request_is_accepted_by_the_schema_that_runs(route):
     route.body.load(operation_of(route).body)
