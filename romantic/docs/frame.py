@@ -2,6 +2,7 @@
 
 import html
 import re
+from itertools import pairwise
 
 from markdown_it import MarkdownIt
 
@@ -34,7 +35,7 @@ def markdown(text: str) -> str:
     """No raw HTML: what is written is text. Every heading has its words as an anchor, as on GitHub."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(text)
-    for heading, words in zip(tokens, tokens[1:], strict=False):
+    for heading, words in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", anchor(words.content))
     return str(parser.renderer.render(tokens, parser.options, {}))

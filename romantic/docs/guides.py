@@ -9,8 +9,8 @@ from romantic.errors import NotFound
 
 HERE = Path(__file__).parent
 
-#: In the order in which they are read. The last two stand beside this file: a command writes the one, alerts lead to
-#: the other.
+#: In the order in which they are read. The last two stand beside this file: a command writes the one, alerts
+#: lead to the other.
 BUILDING = ("quickstart", "sockets", "calls", "coins", "push", "probes")
 OPERATING = ("deploy", "security", "upgrade", "configuration", "runbook")
 

@@ -26,8 +26,8 @@ Handler = Callable[..., Awaitable[web.StreamResponse]]
 class Route:
     """One row of a feature's table. Path parameters are UUIDs; schemas are made once, here.
 
-    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts in it. `errors`
-    are refusals beside those every route has; only the API's description reads them.
+    A `raw` body is the handler's to read; where it is a form, `form` is the shape of the texts in it.
+    `errors` are refusals beside those every route has; only the API's description reads them.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ put = partial(Route, "PUT")
 delete = partial(Route, "DELETE")
 
 
-#: The form in which UUIDs are written (RFC 9562). What is none of them may be a word that another row knows, and that
+#: The form in which UUIDs are written (RFC 9562). What is none may be a word that another row knows, and that
 #: row names the methods: GET /api/calls/initiate is 405.
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 

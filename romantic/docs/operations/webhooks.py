@@ -61,15 +61,16 @@ OPERATIONS = {
         "What became of codes sent by WhatsApp", "Webhook processed successfully", None,
         "BAD_REQUEST 401:INVALID_SIGNATURE RATE_LIMITED UNAVAILABLE",
         "Signed in `X-Hub-Signature-256`.",
-        parameters=(_parameter("header", "X-Hub-Signature-256", "Meta's signature.",
-        example="sha256=5257a869"),),
+        parameters=(
+            _parameter("header", "X-Hub-Signature-256", "Meta's signature.", example="sha256=5257a869"),
+        ),
         takes=JSON_OBJECT,
     ),
     "POST /api/webhooks/sms": Operation(
         "What became of codes sent by SMS", "Webhook processed successfully", None,
         "BAD_REQUEST 401:INVALID_SIGNATURE RATE_LIMITED UNAVAILABLE",
-        "A notification of Amazon SNS, signed in its body. SNS calls its JSON `text/plain`; that is taken "
-        "too.",
+        "A notification of Amazon SNS, signed in its body. SNS calls its JSON `text/plain`, which "
+        "is taken too.",
         takes=JSON_OBJECT,
     ),
 }  # fmt: skip
