@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from aiohttp import ClientResponse, ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientResponse, ClientWebSocketResponse, WSMessage, WSMsgType
 from aiohttp.test_utils import TestClient
 
 PATIENCE = 5.0
@@ -93,10 +93,18 @@ class Phone:
     async def closed(self, *, within: float = PATIENCE) -> int | None:
         """The code the server hangs up with, once it does."""
         async with asyncio.timeout(within):
-            while (message := await self.ws.receive()).type is WSMsgType.TEXT:
+            while (message := await self._receive()).type is WSMsgType.TEXT:
                 self.heard.append(message.json())
         # The client's own answer may find the connection gone and turn close_code into 1006.
         return message.data if message.type is WSMsgType.CLOSE else self.ws.close_code
+
+    async def _receive(self) -> WSMessage:
+        """A ping may lie before the goodbye of a server that is gone: its pong goes nowhere, and is no matter."""
+        while True:
+            try:
+                return await self.ws.receive()
+            except ConnectionError:
+                continue
 
     async def close(self) -> None:
         await self.ws.close()

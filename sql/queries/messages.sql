@@ -159,12 +159,13 @@ SELECT deleted_at FROM messages WHERE id = %(message_id)s AND sender_id = %(user
 SELECT can_interact(%(user_id)s, %(other_id)s);
 
 -- name: delete_taken_back
--- Moderators have had their time; reports carry what they are about. A batch, so that nobody waits for long.
+-- Moderators have had their time; reports carry what they are about. A batch, so that nobody waits for long: an array,
+-- because a subquery that skips what is locked may be run once per row, and take another thousand each time.
 DELETE FROM messages
-WHERE id IN (
+WHERE id = ANY(ARRAY(
     SELECT id FROM messages
     WHERE deleted_at < now() - interval '90 days'
     ORDER BY deleted_at
     LIMIT 1000
     FOR UPDATE SKIP LOCKED
-);
+));

@@ -20,13 +20,14 @@ async def test_a_monitor_that_opens_later_is_told_at_once(stage, connect):
     at_first = await caller.expect("call-meter")
 
     async with alive(caller, receiver):
-        monitors = [await open_monitor(call, caller), await open_monitor(call, receiver)]
+        first = await open_monitor(call, caller)
         raised = await caller.expect("call-meter")
+        second = await open_monitor(call, receiver)
         both = await caller.expect("call-meter")
 
     assert began["evidence"] == "E1"
     assert set(at_first["levels"].values()) == {"E1"}
     assert raised["levels"] == {str(ann.id): "E2", str(bea.id): "E1"}
     assert set(both["levels"].values()) == {"E2"}
-    for monitor in monitors:
+    for monitor in (first, second):
         await monitor.close()

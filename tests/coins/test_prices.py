@@ -19,7 +19,7 @@ from tests.stripe_server import charge, dispute
 #: Every field of a person's requests and events that is not a word, a switch or an id, and where it is varied here.
 NUMBERS = {
     "POST /api/auth/register age", "PUT /api/users/profile age", "POST /api/super-lover/rate rating",
-    "POST /api/coins/spend amount", "POST /api/calls/{call_id}/end duration", "ping t", "call-stats sample",
+    "POST /api/coins/spend amount", "POST /api/calls/{call_id}/end duration", "POST /api/calls/{call_id}/stats sample", "ping t", "call-stats sample",
     "monitor-beat n", "monitor-beat c", "monitor-beat rx", "monitor-beat tx", "monitor-beat q",
 }  # fmt: skip
 #: What a phone measured before a call: it ends in a forecast, and no line of that room knows a coin.
@@ -139,6 +139,7 @@ async def test_figures_a_phone_reports_during_a_call(make_person, connect, chang
     async def report(number):
         sample = dict.fromkeys(("t", "rtt", "loss", "bytesSent", "duration", "coins"), number)
         await phone.ask("call-stats", callId=call, sample=sample)
+        await caller.post(f"/api/calls/{call}/stats", {"sample": sample})
         await phone.ask("monitor-beat", callId=call, **dict.fromkeys(("n", "c", "rx", "tx", "q"), number))
         await phone.ask("ping", t=number)
         assert change(caller, receiver) == (0, 0)

@@ -127,6 +127,22 @@ async def test_purge_takes_bounded_batches_until_nothing_is_left(pair, client, s
     assert left == [(500,), (0,)]
 
 
+def test_batch_of_the_purge_is_one_whatever_the_plan(postgres, sql, pair):
+    """A nested loop, which the planner takes when it expects few rows, once ran the inner query again and again."""
+    ann, ben = pair
+    sql(
+        "INSERT INTO messages (sender_id, receiver_id, message_text, deleted_at)"
+        " SELECT %s, %s, 'x', now() - interval '91 days' FROM generate_series(1, 2500)",
+        ann.id, ben.id,
+    )  # fmt: skip
+    for join in ("hashjoin", "mergejoin", "material", "hashagg", "sort"):
+        sql(f"SET enable_{join} = off")
+
+    sql(service.sql.delete_taken_back.statement)
+
+    assert sql("SELECT count(*) FROM messages") == [(1500,)]
+
+
 def test_purge_and_history_walk_their_indexes(postgres, sql):
     """Asked of the planner while sequential scans are forbidden: what is left is whether an index will do."""
     sql("SET enable_seqscan = off")

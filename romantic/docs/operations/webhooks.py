@@ -29,8 +29,9 @@ OPERATIONS = {
     "POST /api/webhooks/stripe": Operation(
         "An event of Stripe", "Event received", Received, "BAD_REQUEST INVALID_SIGNATURE RATE_LIMITED",
         "Signed in `Stripe-Signature`; each event acts once.",
-        parameters=(_parameter("header", "Stripe-Signature", "Stripe's signature.",
-        example="t=1705314600,v1=5257a869"),),
+        parameters=(
+            _parameter("header", "Stripe-Signature", "Of Stripe.", example="t=1705314600,v1=5257a869"),
+        ),
         takes=JSON_OBJECT,
     ),
     "GET /api/webhooks/admob": Operation(
