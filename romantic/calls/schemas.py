@@ -42,7 +42,7 @@ class HistoryQuery(PageQuery):
 class Sdp(fields.String):
     """A session description: passed on as it is, only its size is ours to judge."""
 
-    described: ClassVar = {"pattern": r"\S", "maxLength": MAX_SDP}
+    described: ClassVar = {"pattern": r"[!-~]", "maxLength": MAX_SDP}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = str(super()._deserialize(value, attr, data, **kwargs))

@@ -99,8 +99,8 @@ put = partial(Route, "PUT")
 delete = partial(Route, "DELETE")
 
 
-#: The form in which UUIDs are written (RFC 9562). What is none of them may be a word that another row knows,
-#: and that row names the methods: GET /api/calls/initiate is 405.
+#: The form in which UUIDs are written (RFC 9562). What is none may be a word that another row knows, and that
+#: row names the methods: GET /api/calls/initiate is 405.
 _UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 

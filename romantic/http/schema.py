@@ -39,13 +39,18 @@ def _faults(messages: Any, path: str = "") -> Iterator[dict[str, str]]:
         yield {"path": path, "code": _CODES.get(message, "invalid"), "message": message}
 
 
+#: What str.strip leaves: ECMA-262 does not count the separators of ASCII and NEL among white space.
+_VISIBLE = r"[^\s\x1c-\x1f\x85]"
+
+
 class Words(fields.String):
     """Text a person wrote: trimmed, and never empty when `least` is above zero."""
 
     def __init__(self, *, least: int = 0, most: int, **kwargs: Any) -> None:
         super().__init__(validate=validate.Length(min=least, max=most), **kwargs)
         if least:  # the length counts once the ends are trimmed
-            self.described = {"pattern": r"\S" if least == 1 else rf"\S[\s\S]{{{least - 2},}}\S"}
+            middle = "" if least == 1 else rf"[\s\S]{{{least - 2},}}{_VISIBLE}"
+            self.described = {"pattern": _VISIBLE + middle}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         return str(super()._deserialize(value, attr, data, **kwargs)).strip()

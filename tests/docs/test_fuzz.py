@@ -51,9 +51,9 @@ class People:
 
 
 @pytest.fixture
-async def fuzz(start_server, sql):
+async def fuzz(start_server, outside, sql):
     """Ready to run: everybody signed in, and things that exist to ask for."""
-    url = await start_server(**SETTINGS)
+    url = await start_server(**SETTINGS, admob_keys_url=outside.admob.url)
     async with ClientSession() as session, session.get(f"{url}/dev/people.json") as response:
         seeded = (await response.json())["data"]["people"]
         sql("UPDATE users SET role = 'admin' WHERE id = %s", seeded[0]["id"])

@@ -29,8 +29,9 @@ OPERATIONS = {
     "POST /api/webhooks/stripe": Operation(
         "An event of Stripe", "Event received", Received, "BAD_REQUEST INVALID_SIGNATURE RATE_LIMITED",
         "Signed in `Stripe-Signature`; each event acts once.",
-        parameters=(_parameter("header", "Stripe-Signature", "Stripe's signature.",
-        example="t=1705314600,v1=5257a869"),),
+        parameters=(
+            _parameter("header", "Stripe-Signature", "Of Stripe.", example="t=1705314600,v1=5257a869"),
+        ),
         takes=JSON_OBJECT,
     ),
     "GET /api/webhooks/admob": Operation(
@@ -69,8 +70,8 @@ OPERATIONS = {
     "POST /api/webhooks/sms": Operation(
         "What became of codes sent by SMS", "Webhook processed successfully", None,
         "BAD_REQUEST 401:INVALID_SIGNATURE RATE_LIMITED UNAVAILABLE",
-        "A notification of Amazon SNS, signed in its body. SNS calls its JSON `text/plain`; that is taken "
-        "too.",
+        "A notification of Amazon SNS, signed in its body. SNS calls its JSON `text/plain`, which "
+        "is taken too.",
         takes=JSON_OBJECT,
     ),
 }  # fmt: skip
