@@ -529,6 +529,47 @@ def test_restored_call_ends_when_one_stays_away(level: str, end: float) -> None:
     assert meter.stop(at=1040.0) == 20
 
 
+def test_handed_call_goes_on_without_a_gap() -> None:
+    """A second on its way, to a process whose clock is elsewhere: nobody was missed, and that second is lost."""
+    before = opened()
+    play(before, honest, until=20)
+    shown = json.loads(json.dumps(before.shown(ahead=1000.0)))
+    snapshot = Snapshot(**json.loads(json.dumps(asdict(before.snapshot(at=20.0)))))
+
+    meter = Meter.restore(PARTIES, MeterRules(), snapshot, at=1021.0)
+    meter.go_on(shown)
+
+    assert play(meter, honest, start=1021, until=1040) == []
+    assert (meter.state, meter.gaps) == ("billing", 0)
+    assert meter.stop(at=1040.0) == before.snapshot(at=20.0).billed_seconds + 19
+
+
+def test_excused_silence_ends_no_call_before_its_time_and_is_not_billed() -> None:
+    meter = opened()
+    play(meter, honest, until=20)
+    billed = meter.billable(at=20.0)
+
+    meter.excuse(until=60.0)
+    quiet = [change for second in range(21, 60) for change in meter.tick(at=float(second))]
+    ended = meter.tick(at=60.0)
+
+    assert kinds(quiet) == ["suspect"]
+    assert kinds(ended) == ["ended"]
+    assert meter.stop(at=61.0) == billed
+
+
+def test_excuse_is_over_once_both_are_back() -> None:
+    meter = opened()
+    play(meter, honest, until=20)
+    meter.excuse(until=500.0)
+    meter.tick(at=40.0)
+
+    assert kinds(play(meter, honest, start=50, until=60)) == ["resumed"]
+    later = [change for second in range(61, 100) for change in meter.tick(at=float(second))]
+
+    assert kinds(later) == ["suspect", "ended"]
+
+
 def test_restored_call_that_had_not_started_waits_for_its_parties() -> None:
     meter = Meter.restore(PARTIES, MeterRules(), opened().snapshot(at=5.0), at=0.0)
 

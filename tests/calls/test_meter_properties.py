@@ -1,5 +1,6 @@
 """The meter under any sequence of events: nobody inflates the bill alone, and silence is never billed."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -172,6 +173,38 @@ def test_restore_never_adds_to_the_bill(script: list[Event], alone: list[Event],
 
     assert restored.snapshot(at=6.0).billed_seconds == snapshot.billed_seconds
     assert restored.stop(at=999.0) == snapshot.billed_seconds <= meter.stop(at=end) + EPSILON
+
+
+def up_to_the_last_that_runs(script: list[Event]) -> list[Event]:
+    """The events after which the clock runs, for as long as it does at their end."""
+    meter, at, length = opened(), 0.0, 0
+    for number, event in enumerate(script, 1):
+        at += event.wait
+        apply(meter, event, at=at)
+        length = number if meter.state == "billing" else length
+    return script[:length]
+
+
+@QUICK
+@given(ANYTHING, ANYTHING, st.floats(0, 2), st.floats(0, 0.5))
+def test_handing_a_running_clock_on_never_adds_to_the_bill(
+    script: list[Event], rest: list[Event], travel: float, error: float
+) -> None:
+    """The taker's clock is a thousand seconds ahead, the giver believes a little less, and its word takes time."""
+    ahead = 1000.0
+    kept, given_away = opened(), opened()
+    running = up_to_the_last_that_runs(script)
+    end = sum(event.wait for event in running)
+    play(kept, running)
+    play(given_away, running)
+    shown = json.loads(json.dumps(given_away.shown(ahead=ahead - error)))
+
+    taken = Meter.restore(PARTIES, RULES, given_away.snapshot(at=end), at=ahead + end + travel)
+    taken.go_on(shown)
+    last = play(kept, rest, start=end + travel)[-1][1]
+    play(taken, rest, start=ahead + end + travel)
+
+    assert taken.stop(at=ahead + last) <= kept.stop(at=last) + EPSILON
 
 
 def media(at: float, outages: list[tuple[int, int]]) -> int:
