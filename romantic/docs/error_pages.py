@@ -28,8 +28,8 @@ def advice() -> dict[str, str]:
 @lru_cache
 def error_index() -> str:
     rows = [
-        f'<tr id="{code}"><td><a href="/docs/errors/{code}">{code}</a></td><td>{int(error.status)}</td>'
-        f"<td>{html.escape(meaning(error))}</td></tr>"
+        f'<tr id="{code}"><td><a href="/docs/errors/{code}">{code.replace("_", "_<wbr>")}</a></td>'
+        f"<td>{int(error.status)}</td><td>{html.escape(meaning(error))}</td></tr>"
         for code, error in catalogue().items()
     ]
     intro = "<p>The same codes serve REST and sockets. Act on the code, never on the text.</p>"

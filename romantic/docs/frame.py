@@ -20,7 +20,7 @@ FRAME = """<!doctype html>
 <link rel="icon" href="/docs/icon.svg">
 <link rel="stylesheet" href="/docs/pages.css">
 <link rel="stylesheet" href="/docs/docs.css">
-<nav class="bar"><a class="brand" href="/docs">Romantic</a>{links}</nav>
+<nav class="bar pages"><a class="brand" href="/docs">Romantic</a>{links}</nav>
 <main class="guide">{body}</main>
 </html>
 """

@@ -43,7 +43,6 @@ def openapi(routes: Iterable[Route], *, version: str = "3.1.0") -> Spec:
         version,
         info={"description": ABOUT},
         externalDocs={"description": "Error codes", "url": "/docs/errors"},
-        servers=[{"url": "/"}],
         plugins=[marshmallow := MarshmallowPlugin(schema_name_resolver=_name_of)],
     )
     assert marshmallow.converter is not None
