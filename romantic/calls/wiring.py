@@ -16,6 +16,7 @@ from romantic.calls.signaling import WRITES
 from romantic.db import connection
 from romantic.realtime import HUB, Kind, Socket
 from romantic.realtime.reading import Missed
+from romantic.realtime.turnstile import turn
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
 
@@ -72,7 +73,7 @@ async def outdated(app: web.Application, _user_id: UUID, missed: list[Missed]) -
     told = {event.seq: event for event in missed if event.kind == Kind.WITH_CALL.value}
     fresh = {seq: event.data["callId"] for seq, event in told.items() if event.age <= CALL_EVENT_SECONDS}
     if fresh:
-        async with connection(app) as conn:
+        async with turn(app), connection(app) as conn:
             rows = await conn.all(service.sql.list_live_calls, call_ids=sorted(set(fresh.values())))
         live = {str(row["id"]) for row in rows}
         fresh = {seq: call_id for seq, call_id in fresh.items() if call_id in live}
