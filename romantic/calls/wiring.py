@@ -25,6 +25,7 @@ from romantic.db import connection
 from romantic.errors import RomanticError
 from romantic.realtime import ASKING, HUB, NODE, Event, Kind, Socket
 from romantic.realtime.reading import Missed
+from romantic.realtime.turnstile import turn
 from romantic.rtc import PEERS, Peers
 from romantic.settings import SETTINGS
 
@@ -111,7 +112,7 @@ async def outdated(app: web.Application, _user_id: UUID, missed: list[Missed]) -
     told = {event.seq: event for event in missed if event.kind == Kind.WITH_CALL.value}
     fresh = {seq: event.data["callId"] for seq, event in told.items() if event.age <= CALL_EVENT_SECONDS}
     if fresh:
-        async with connection(app) as conn:
+        async with turn(app), connection(app) as conn:
             rows = await conn.all(service.sql.list_live_calls, call_ids=sorted(set(fresh.values())))
         live = {str(row["id"]) for row in rows}
         fresh = {seq: call_id for seq, call_id in fresh.items() if call_id in live}

@@ -34,7 +34,8 @@ class Missed:
     data: dict[str, Any]
 
 
-#: Told whose events these are; returns the numbers of those that must not be told any more.
+#: Told whose events these are; returns the numbers of those that must not be told any more. Whoever has to
+#: ask the database waits for a turn: many phones come back at once.
 Judge = Callable[[UUID, list[Missed]], Awaitable[set[int]]]
 
 

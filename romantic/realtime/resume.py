@@ -144,9 +144,8 @@ class Resumption:
 
     async def _judge(self, user_id: UUID, missed: list[Missed]) -> set[int]:
         wrong: set[int] = set()
-        async with turn(self._app):
-            for judge in self.judges:
-                wrong |= await judge(user_id, missed)
+        for judge in self.judges:
+            wrong |= await judge(user_id, missed)
         return wrong
 
     def _go_on(self, line: Line, reader: Reader, replay: Replay, *, seq: int) -> None:

@@ -8,6 +8,7 @@ from aiohttp import web
 from romantic.db import connection
 from romantic.realtime import Socket, on
 from romantic.realtime.reading import Missed
+from romantic.realtime.turnstile import turn
 from romantic.users import service
 from romantic.users.schemas import People
 from romantic.users.watching import WATCHING
@@ -23,7 +24,7 @@ async def from_strangers(app: web.Application, user_id: UUID, missed: list[Misse
     people = set(senders.values()) - {None, str(user_id)}
     if not people:
         return set()
-    async with connection(app) as conn:
+    async with turn(app), connection(app) as conn:
         rows = await conn.all(service.sql.list_strangers, user_id=user_id, people=sorted(map(str, people)))
     strangers = {str(row["id"]) for row in rows}
     return {seq for seq, sender in senders.items() if sender in strangers}
