@@ -90,6 +90,7 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         "CALL_METER=wallclock cannot be combined with CALL_BILLING=metered": is_metered and is_wall,
         "S3_BUCKET is required with STORAGE=s3": values["storage"] == "s3" and not values["s3_bucket"],
         "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together": has_half_a_key,
+        "CALL_KEEPER_SECONDS must be more than 0": values["call_keeper_seconds"] <= 0,
         "JOBS_CONCURRENCY must be at least 1": values["jobs_concurrency"] < 1,
         "JOBS_POLL_SECONDS must be more than 0": values["jobs_poll_seconds"] <= 0,
         "SES_SENDER must be an address": bool(values["ses_sender"])

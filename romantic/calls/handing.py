@@ -33,16 +33,21 @@ async def hand_over_all(app: web.Application, *, within: float) -> None:
 
     async def hand_over(live: LiveCall) -> None:
         async with turns:
-            if not await _is_taken(app, live):
+            taker = await _taker_of(app, live)
+            if taker is None:
                 await _release(app, live)
+            log.info("call.handed_over", call_id=str(live.id), keeper=taker)
 
     calls = [hand_over(live) for live in app[LIVE]]
     with suppress(TimeoutError):
         async with asyncio.timeout(within):
-            await asyncio.gather(*calls, return_exceptions=True)
+            for outcome in await asyncio.gather(*calls, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.error("call.not_handed_over", exc_info=outcome)
 
 
-async def _is_taken(app: web.Application, live: LiveCall) -> bool:
+async def _taker_of(app: web.Application, live: LiveCall) -> str | None:
+    """The node that keeps the call from now on; None if there is none."""
     seats = [live.room.seat_of(party) for party in live.parties]
     for node in {seat.node for seat in seats if seat is not None} - {app[NODE]}:
         ahead = app[BUS].on_clock_of(node, 0.0)
@@ -51,8 +56,8 @@ async def _is_taken(app: web.Application, live: LiveCall) -> bool:
         with suppress(NodeAway, RomanticError):
             await app[ASKING].ask(node, "call.take", _bundle(live, ahead), within=ASK_SECONDS)
             app[LIVE].forget(live.id)
-            return True
-    return False
+            return node
+    return None
 
 
 async def _release(app: web.Application, live: LiveCall) -> None:

@@ -76,7 +76,9 @@ class Place:
                 found.append(process.info["name"])
         return found
 
-    def run(self, *command: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *command: str, within: float = PATIENCE, **variables: str
+    ) -> "subprocess.CompletedProcess[str]":
         """A command that ends by itself."""
         return subprocess.run(
             (sys.executable, RUN, *command),
@@ -85,7 +87,7 @@ class Place:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=within,
             check=False,
         )
 

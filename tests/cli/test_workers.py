@@ -70,6 +70,7 @@ async def test_workers_share_a_port_and_the_killed_one_is_replaced(
     assert "Traceback" not in server.err
 
 
+@pytest.mark.full
 def test_supervisor_that_is_killed_takes_its_workers_along(
     start: Callable[..., Server], postgres: str, valkey: str
 ) -> None:
@@ -83,6 +84,7 @@ def test_supervisor_that_is_killed_takes_its_workers_along(
     assert len(lines_of(server, "worker.stop")) == 2
 
 
+@pytest.mark.full
 def test_worker_that_cannot_come_up_ends_the_start_and_says_why(
     start: Callable[..., Server], postgres: str, valkey: str
 ) -> None:
