@@ -109,11 +109,11 @@ class FcmServer:
 
     async def _take(self, request: web.Request) -> web.Response:
         self.asked += 1
-        message = (await request.json())["message"]
-        await asyncio.sleep(self.delay)
         if self.mood == "silence":
             await asyncio.sleep(60)
             return web.Response(status=504)  # to nobody: whoever asked has gone
+        message = (await request.json())["message"]
+        await asyncio.sleep(self.delay)
         if self.mood == "garbage":
             return web.Response(text="<html>busy</html>")
         if self.mood == "lost page":

@@ -28,6 +28,7 @@ class Outside:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.asked = 0
         self.mood = "ok"
         self.url = ""
         self.stripe = StripeServer()
@@ -60,6 +61,7 @@ class Outside:
 
     def forget(self) -> None:
         self.messages.clear()
+        self.asked = 0
         self.mood = "ok"
         self.stripe.forget()
         self.admob.forget()
@@ -78,6 +80,7 @@ class Outside:
     async def _take(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != "Bearer test-token":
             return web.json_response({"error": {"code": 190, "message": "Bad token"}}, status=401)
+        self.asked += 1
         if self.mood == "silence":
             await asyncio.sleep(60)
             return web.Response(status=504)  # to nobody: whoever asked has gone

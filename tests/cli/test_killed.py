@@ -60,7 +60,7 @@ async def test_killed_between_commit_and_send_leaves_exactly_one_code_and_one_ri
 
     async def is_under_way() -> bool:
         begun = [("otp.send", "running", 1), ("push.call", "running", 1)]
-        return sql(WORK) == begun and outside.fcm.asked == 1
+        return sql(WORK) == begun and (outside.asked, outside.fcm.asked) == (1, 1)
 
     await until(is_under_way)
     server.send(signal.SIGKILL)
