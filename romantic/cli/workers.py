@@ -36,7 +36,7 @@ class Worker:
         self.index = index
         self.is_ready = asyncio.Event()
         self._settings = settings_of_worker(settings, index)
-        self._stopping = False
+        self._told = asyncio.Event()
         self._process: multiprocessing.process.BaseProcess | None = None
         self._fault = ""
 
@@ -46,17 +46,20 @@ class Worker:
         Raises CommandFault if it never came up: starting again would not mend that.
         """
         pause = 0.0
-        while not self._stopping:
+        while not self._told.is_set():
             began = monotonic()
             code = await self._live()
-            if self._stopping:
+            if self._told.is_set():
                 return
             if not self.is_ready.is_set():
                 raise CommandFault(self._fault or f"Worker {self.index} ended with status {code}")
-            log.error("worker.died", worker=self.index, exit_code=code, lived_s=round(monotonic() - began, 1))
+            write, event = (log.error, "worker.died") if code else (log.info, "worker.replaced")
+            write(event, worker=self.index, exit_code=code, lived_s=round(monotonic() - began, 1))
             is_young = monotonic() - began < YOUNG_SECONDS
             pause = min(LONGEST_PAUSE, 2 * pause or FIRST_PAUSE) if is_young and code else 0.0
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._told.wait()
 
     async def _live(self) -> int | None:
         """From its start to its end; the exit code."""
@@ -90,12 +93,12 @@ class Worker:
                 asyncio.get_running_loop().remove_reader(line.fileno())
 
     def stop(self) -> None:
-        self._stopping = True
+        self._told.set()
         if self._process is not None and self._process.is_alive():
             self._process.terminate()
 
     def kill(self) -> None:
-        self._stopping = True
+        self._told.set()
         if self._process is not None and self._process.is_alive():
             self._process.kill()
 
