@@ -304,15 +304,11 @@ async def sign_up(app: web.Application, phone_number: str, name: str) -> tuple[s
     async with transaction(app) as conn:
         grant = await auth.open_session(conn, *world, phone_number=phone_number, device=device)
         whole = {"session_id": grant.session_id, **RegisterBody().load(body)}
-        grant, _ = await auth.register(conn, *world, **whole)
-    return (
-        str(grant.user_id),
-        phone_number,
-        {
-            "accessToken": grant.access_token,
-            "refreshToken": grant.refresh_token,
-        },
-    )
+        grant, welcome = await auth.register(conn, *world, **whole)
+    if welcome is not None:
+        coins.log_entry(welcome)
+    tokens = {"accessToken": grant.access_token, "refreshToken": grant.refresh_token}
+    return str(grant.user_id), phone_number, tokens
 
 
 MakePerson = Callable[..., Awaitable[Person]]
