@@ -222,8 +222,10 @@ def _check_origin(request: web.Request) -> None:
 
 
 def _summarise(socket: Socket) -> None:
+    user_id = socket.principal and socket.principal.user_id  # nobody's, if it never signed in
     log.info(
         "ws.connection",
+        user_id=str(user_id) if user_id else None,
         client=socket.client,
         duration_s=round(monotonic() - socket.opened_at, 1),
         close_code=socket.closed_by or socket.ws.close_code,

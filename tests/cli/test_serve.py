@@ -109,7 +109,7 @@ async def test_locked_out_number_gets_in_again_once_an_operator_unlocks_it(
     with pytest.raises(Refused, match="RATE_LIMITED"):
         await come(http, server, number)
 
-    done = server.place.run("admin", "otp", "unlock", number)
+    done = server.place.run("admin", "otp", "unlock", number, "--reason", "a call to support")
 
     assert done.returncode == 0
     assert number not in done.stdout + done.stderr
