@@ -1,10 +1,11 @@
 """Schemathesis finds nothing: no 5xx, no undocumented status, header or shape, nothing wrongly taken or refused."""
 
 import asyncio
+from time import monotonic
 from uuid import uuid4
 
 import pytest
-from aiohttp import ClientSession
+import requests
 
 from romantic.app import ROUTES
 from romantic.docs.openapi import documented, openapi
@@ -16,57 +17,57 @@ SETTINGS = {
     "whatsapp_webhook_verify_token": "your_verify_token",
     "probe_min_gap": 0.0,
 }
-LOGOUTS = ("/logout", "/auth/sessions/")
+#: They end the session they are asked with.
+ENDING = ("/logout", "/auth/sessions/")
+RENEW_SECONDS = 600
 
 
 class People:
-    """Ben asks as a person, Ada as an admin, and somebody who is signed in anew for whatever ends sessions."""
+    """Ben asks as a person, Ada as an admin, and with a new session whatever ends sessions."""
 
-    def __init__(self, url, session, people):
-        self._url, self._session = url, session
-        self.ada, self.ben = people[0], people[1]
-        self.tokens = {}
-
-    async def sign_in(self):
-        self.tokens["bearer"] = await self._token(self.ben, "/api/auth/verify-otp")
-        self.tokens["logout"] = await self._token(self.ada, "/api/auth/verify-otp")
-        self.tokens["staff"] = await self._token(self.ada, "/api/admin/auth/login")
-
-    async def _token(self, person, path):
-        await self.post("/api/auth/send-otp", {"phoneNumber": person["phoneNumber"]})
-        proof = {"phoneNumber": person["phoneNumber"], "otpCode": person["code"]}
-        return (await self.post(path, proof))["accessToken"]
-
-    async def post(self, path, body, **headers):
-        async with self._session.post(f"{self._url}{path}", json=body, headers=headers) as response:
-            return (await response.json())["data"]
-
-    async def get(self, path, **headers):
-        async with self._session.get(f"{self._url}{path}", headers=headers) as response:
-            return (await response.json())["data"]
+    def __init__(self, url, seeded):
+        self._url = url
+        self.ada, self.ben = seeded[0], seeded[1]
+        self._tokens = {}
 
     def token_for(self, scheme, label):
-        ends = scheme == "bearer" and any(word in label for word in LOGOUTS)
-        return self.tokens["logout" if ends else scheme]
+        if any(word in label for word in ENDING):
+            return self._sign_in(self.ada, scheme)
+        token, since = self._tokens.get(scheme, (None, -RENEW_SECONDS))
+        if monotonic() - since >= RENEW_SECONDS:
+            token = self._sign_in(self.ben if scheme == "bearer" else self.ada, scheme)
+            self._tokens[scheme] = token, monotonic()
+        return token
+
+    def _sign_in(self, person, scheme):
+        proof = {"phoneNumber": person["phoneNumber"], "otpCode": person["code"]}
+        self.ask("POST", "/api/auth/send-otp", json={"phoneNumber": person["phoneNumber"]})
+        path = "/api/auth/verify-otp" if scheme == "bearer" else "/api/admin/auth/login"
+        return self.ask("POST", path, json=proof)["accessToken"]
+
+    def ask(self, method, path, **options):
+        return requests.request(method, self._url + path, timeout=30, **options).json()["data"]
+
+
+def prepare(url, sql):
+    """Everybody who asks, and things that exist to ask for."""
+    seeded = requests.get(f"{url}/dev/people.json", timeout=30).json()["data"]["people"]
+    sql("UPDATE users SET role = 'admin' WHERE id = %s", seeded[0]["id"])
+    people = People(url, seeded)
+    ben = {"headers": {"Authorization": f"Bearer {people.token_for('bearer', '')}"}}
+    packages = people.ask("GET", "/api/coins/packages", **ben)["packages"]
+    ring = {"receiverId": people.ada["id"], "callType": "video"}
+    call_id = people.ask("POST", "/api/calls/initiate", json=ring, **ben)["callId"]
+    others = [person["id"] for person in seeded if person is not people.ben]
+    known = dict.fromkeys(("userId", "targetUserId", "receiverId", "superLoverId"), others)
+    known |= {"packageId": [packages[0]["id"]], "callId": [call_id], "referenceId": [str(uuid4()), call_id]}
+    return Fuzz(url, openapi(ROUTES), people.token_for, known, examples=1)
 
 
 @pytest.fixture
 async def fuzz(start_server, outside, sql):
-    """Ready to run: everybody signed in, and things that exist to ask for."""
     url = await start_server(**SETTINGS, admob_keys_url=outside.admob.url)
-    async with ClientSession() as session, session.get(f"{url}/dev/people.json") as response:
-        seeded = (await response.json())["data"]["people"]
-        sql("UPDATE users SET role = 'admin' WHERE id = %s", seeded[0]["id"])
-        people = People(url, session, seeded)
-        await people.sign_in()
-        ben = {"Authorization": f"Bearer {people.tokens['bearer']}"}
-        packages = (await people.get("/api/coins/packages", **ben))["packages"]
-        others = [person["id"] for person in seeded if person is not people.ben]
-        ring = {"receiverId": people.ada["id"], "callType": "video"}
-        call_id = (await people.post("/api/calls/initiate", ring, **ben))["callId"]
-    known = dict.fromkeys(("userId", "targetUserId", "receiverId", "superLoverId"), others)
-    known |= {"packageId": [packages[0]["id"]], "callId": [call_id], "referenceId": [str(uuid4()), call_id]}
-    return Fuzz(url, openapi(ROUTES), people.token_for, known, examples=1)
+    return await asyncio.to_thread(prepare, url, sql)
 
 
 @pytest.mark.slow
