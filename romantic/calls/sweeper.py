@@ -115,7 +115,9 @@ async def _align(app: web.Application, standing: Row) -> None:
         return
     if known is None:
         known = app[LIVE].know(standing)
-    if _is_to_settle(known, standing):
+    if isinstance(known, Outpost) and standing["meter_node"] is None and not known.seated:
+        known.keeper, known.term = None, standing["meter_term"]  # let go: whoever needs it first keeps it
+    elif _is_to_settle(known, standing):
         async with connection(app) as conn:
             call = await service.get_call(conn, call_id=standing["id"])
         with suppress(InvalidCallState):

@@ -422,6 +422,8 @@ async def test_call_of_a_node_that_stops_waits_for_its_people(make_line, connect
     await until(lambda: call.column("meter ->> 'state'") == "billing")
     await receiver.close()
     await caller.close()
+    room = one.live(call).room
+    await until(lambda: [room.seat_of(party) for party in room.parties] == [None, None])
 
     await one.host.close()
 
