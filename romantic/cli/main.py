@@ -45,7 +45,7 @@ class _Parser(argparse.ArgumentParser):
         self.exit(code, f"{self.prog}: error: {message}\n")
 
 
-def _parser(command: str) -> argparse.ArgumentParser:
+def _parser(command: str = "serve") -> argparse.ArgumentParser:
     """Every command; what `admin` knows only if it is asked for, since it loads half the house."""
     about = "Romantic: dating and paid calls, realtime first."
     parser = _Parser(prog="run.py", description=about)

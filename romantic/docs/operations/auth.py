@@ -100,6 +100,7 @@ class Export(Answer):
     profile = anything({"id": BEN, "full_name": "John Doe"})
     preferences = anything({"app_language": "en"})
     sessions = many(anything({"device_id": "iphone-of-ben"}))
+    devices = many(anything({"platform": "ios"}))
     transactions = many(anything({"transaction_type": "earn", "amount": 50}))
     calls = many(anything({"call_type": "video", "status": "ended"}))
     messages = many(anything({"message_text": "Hey there! 👋"}))

@@ -22,6 +22,10 @@ class Health(Answer):
 
     status = text("ok", about="ok, degraded, down or draining.")
     checks = anything({"database": "ok", "redis": "ok"})
+    providers = anything(
+        {"whatsapp": "ok", "push": "degraded"},
+        about="How each did when it was asked last; none of them gates.",
+    )
     uptime_seconds = whole(86_400)
 
 
