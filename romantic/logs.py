@@ -33,6 +33,8 @@ _TOKEN = re.compile(
     r"eyJ[\w-]+\.[\w-]+\.[\w-]*|rmk_[\w-]+|(?<=[Bb]earer )\S+"
     r"|a=(?:candidate|ice-ufrag|ice-pwd|fingerprint):[^\r\n]+"
 )
+#: What PostgreSQL says of a row it refuses is the whole row.
+_ROW = re.compile(r"\nDETAIL:.*", re.DOTALL)
 _NOISY = ("aioice", "aiortc", "asyncio", "aiohttp.access", "limits", "hpack")
 
 
@@ -112,7 +114,8 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 def clean(value: Any) -> Any:
     """The value without what gives itself away by its shape, however deep."""
     if isinstance(value, str):
-        text = _PHONE.sub(r"+***\1", value) if "+" in value else value
+        text = _ROW.sub("", value) if "DETAIL:" in value else value
+        text = _PHONE.sub(r"+***\1", text) if "+" in text else text
         return _TOKEN.sub("[redacted]", text)
     if isinstance(value, dict):
         return {key: "[redacted]" if _is_secret(str(key)) else clean(item) for key, item in value.items()}

@@ -44,7 +44,7 @@ async def test_monitors_at_two_nodes_prove_both_phones_to_one_meter(make_real_li
     started = await talk(ann, bea)
     live = one.live(call)
     await until(lambda: live.levels == ("E2", "E2"))
-    await until(lambda: live.meter.billable(at=0.0) > 1.0)
+    await until(lambda: live.meter.billable(at=0.0) > 2.0)  # what is proven lags behind a little
     path = live.legs[live.receiver_id].quality()
 
     bea.vanish()
