@@ -119,14 +119,14 @@ async def serve_until(
     app = create_app(settings)
     name_lines(app[NODE])
     log = structlog.get_logger().bind(**({} if worker is None else {"worker": worker}))
-    who = "server" if worker is None else "worker"
+    who, crew = ("server", {"workers": 1}) if worker is None else ("worker", {})
     runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=CANCEL_GRACE, **RUNNER_OPTIONS)
     site = await _listen(runner, settings, is_shared=worker is not None)
     assert runner.server is not None
     watch = asyncio.create_task(SlowHeaderWatch(runner.server, settings.read_timeout_seconds).run())
     tune_gc()
     began, port = monotonic(), runner.addresses[0][1]
-    log.info(f"{who}.start", port=port, config=settings.digest, ops_port=settings.ops_port)
+    log.info(f"{who}.start", port=port, config=settings.digest, ops_port=settings.ops_port, **crew)
     ready()
     await told.wait()
     try:

@@ -114,6 +114,7 @@ def settings_of_worker(settings: Settings, index: int) -> Settings:
 
 async def supervise(settings: Settings, *, stop: StopSignals, ready: Callable[[], None]) -> None:
     """Run the workers until told to stop, and then until they have drained. Raises CommandFault."""
+    began = monotonic()
     told = asyncio.create_task(_all(stop.listen().wait()))
     crew = [Worker(settings, index) for index in range(settings.workers)]
     keeping = asyncio.create_task(_all(*(worker.keep() for worker in crew)))
@@ -121,7 +122,8 @@ async def supervise(settings: Settings, *, stop: StopSignals, ready: Callable[[]
     try:
         await asyncio.wait({told, keeping, coming}, return_when=asyncio.FIRST_COMPLETED)
         if coming.done():
-            log.info("server.start", port=settings.port, config=settings.romantic_env, workers=len(crew))
+            where = {"port": settings.port, "ops_port": settings.ops_port}
+            log.info("server.start", **where, config=settings.digest, workers=len(crew))
             ready()
             await asyncio.wait({told, keeping}, return_when=asyncio.FIRST_COMPLETED)
         await _stop(crew, keeping, within=settings.shutdown_seconds + KILL_SECONDS)
@@ -130,7 +132,7 @@ async def supervise(settings: Settings, *, stop: StopSignals, ready: Callable[[]
             worker.kill()
         for one in (told, coming, keeping):
             one.cancel()
-    log.info("server.stop")
+    log.info("server.stop", port=settings.port, uptime_s=round(monotonic() - began, 1))
 
 
 async def _all(*jobs: Awaitable[Any]) -> None:

@@ -59,7 +59,9 @@ async def test_a_demo_person_sends_examples_loses_the_network_and_comes_back(ope
 
     await tab.get("drop").focus()
     await tab.page.keyboard.press("Enter")
-    await expect(news).to_have_text("1006: no close frame: the network, or no pong. Then: come back and resume.")
+    await expect(news).to_have_text(
+        "1006: no close frame: the network, or no pong. Then: come back and resume."
+    )
     await expect(tab.get("resume")).to_be_focused()
     await tab.page.keyboard.press("Enter")
     await connected(tab)

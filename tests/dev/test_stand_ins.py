@@ -191,9 +191,8 @@ async def test_news_of_whatsapp_that_are_signed_wrong_change_nothing(client, sql
         await send(client, new_number())
 
         async def is_told():
-            return [line["provider"] for line in lines if line["event"] == "webhook.forged"] == [
-                "whatsapp"
-            ] * 2
+            heard = [line for line in lines if line["event"] == "webhook.in"]
+            return [(line["provider"], line["outcome"]) for line in heard] == [("whatsapp", "forged")] * 2
 
         await until(is_told)
 

@@ -9,6 +9,7 @@ from romantic.docs.guides import OPERATING
 from romantic.realtime import HUB
 from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
 from tests.canonical import COMMON, LINES, faults_of
+from tests.conftest import new_number
 from tests.secrecy import DETECTOR
 from tests.waiting import until
 
@@ -32,6 +33,9 @@ async def test_a_day_of_the_service_writes_every_canonical_line(
     desk = await make_staff("admin")
     ann, ben = await make_person("Ann", super_lover=True), await make_person("Ben")
     phone = await connect(ann)
+    await client.post("/api/auth/send-otp", json={"phoneNumber": new_number()})
+    device = {"token": "a-registration-token-of-this-phone", "platform": "android"}
+    await ann.post("/api/devices", device)
     body = {"receiverId": ann.id, "callType": "audio"}
     call = (await (await ben.post("/api/calls/initiate", body)).json())["data"]
     await phone.ask("call-accept", callId=call["callId"])

@@ -44,6 +44,6 @@ async def test_each_question_of_the_readme_gets_its_answer(questions, make_perso
     assert "\thttp.request\t/api/calls/initiate\n" in day
     assert ann.id not in day
     assert ends == "user_hangup\t1\n"
-    assert coins == "earn\t1\t25\nspend\t1\t-50\n"
+    assert coins == "earn\t3\t125\nspend\t1\t-50\n"
     assert all(f'"request_id":"{known["REQUEST_ID"]}"' in line for line in request.splitlines())
     assert {"ledger.entry", "call.summary", "http.request"} <= set(re.findall(r'"event":"([\w.]+)"', request))
