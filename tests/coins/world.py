@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from romantic.coins.reconciler import reconcile
-from tests.admin.test_moderation import Desk
+from tests.admin.desk import Desk
 from tests.calls.stage import until
 from tests.coins.books import Books, Sql
 from tests.outside import Outside

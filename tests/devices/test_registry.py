@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from romantic.jobs.janitor import clean
-from tests.admin.test_moderation import make_staff  # noqa: F401 - a fixture
+from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
 from tests.devices.conftest import devices_of, new_token, register
 from tests.realtime.conftest import another_device
 from tests.waiting import until
