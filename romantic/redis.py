@@ -12,6 +12,7 @@ from limits.aio.storage import RedisStorage
 from redis import asyncio as aioredis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import RedisError
 
 from romantic.background import running
@@ -31,6 +32,8 @@ BREAKER_SECONDS = 3.0
 PING_SECONDS = 1.0
 #: A burst that waits for a free connection does not mean that Redis is away.
 BUSY_SECONDS = 1.0
+#: Left out, the library looks its own version up among the installed packages for every connection.
+DRIVER = DriverInfo()
 
 
 #: Told what came on a channel: the kind of message, the channel, and the data.
@@ -155,6 +158,7 @@ def _pool(url: str, *, connections: int, timeout: float) -> aioredis.BlockingCon
         socket_connect_timeout=TIMEOUT,
         retry=Retry(NoBackoff(), 0),
         client_name="romantic",
+        driver_info=DRIVER,
     )
 
 
@@ -165,7 +169,12 @@ class Subscription:
     def __init__(self, url: str, hear: Hear, changed: Callable[[bool], None]) -> None:
         # Without retries: the library would reconnect in silence, and we would not know what was missed.
         self._pool = aioredis.ConnectionPool.from_url(
-            url, socket_connect_timeout=1, protocol=2, retry=Retry(NoBackoff(), 0), client_name="romantic"
+            url,
+            socket_connect_timeout=1,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            client_name="romantic",
+            driver_info=DRIVER,
         )
         self._hear = hear
         self._changed = changed

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from dataclasses import field as declare
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -224,7 +225,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
     """Read all layers; raises SettingsFaulty naming every fault, never only the first."""
     faults: list[str] = []
     raw = _layers(environ, faults) | overrides
-    defaults = _read(CONFIG / "default.toml") | {"romantic_env": "development"}
+    defaults = {**_read(CONFIG / "default.toml"), "romantic_env": "development"}
     hints = typing.get_type_hints(Settings)
     values: dict[str, Any] = {}
     for field in fields(Settings):
@@ -266,7 +267,8 @@ def _layers(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
     return raw
 
 
-def _read(path: Path) -> dict[str, Any]:
+@lru_cache
+def _read(path: Path) -> Mapping[str, Any]:
     return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
 
 

@@ -52,6 +52,8 @@ QUICK = {
     "presence_grace_seconds": 0.3,
 }
 
+LOUD = load_settings({"ROMANTIC_ENV": "test", "LOG_LEVEL": "debug"})
+
 _numbers = itertools.count(2_000_000)
 
 
@@ -150,7 +152,7 @@ def _heard() -> Iterator[None]:
 def watched() -> Iterator[None]:
     """Whatever is logged, as production renders it: no secret in any line, and the agreed fields in the canonical ones."""
     DETECTOR.begin()
-    logs.configure_logs(load_settings({"ROMANTIC_ENV": "test", "LOG_LEVEL": "debug"}))
+    logs.configure_logs(LOUD)
     structlog.configure(logger_factory=lambda *_: TEE)
     yield
     assert DETECTOR.leaks() == []

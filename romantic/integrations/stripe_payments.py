@@ -77,19 +77,15 @@ def minor_units(price: Decimal, currency: str) -> int:
 class Payments:
     """One client towards Stripe. It repeats what got no answer, under the same idempotency key."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, http: aiohttp.ClientSession) -> None:
         self._secrets = [part.strip() for part in settings.stripe_webhook_secret.split(",") if part.strip()]
         self.breaker = Breaker(failures=1)
-        self._http = stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS)
         self._client = stripe.StripeClient(
             settings.stripe_secret_key,
-            http_client=self._http,
+            http_client=stripe.AIOHTTPClient(timeout=TIMEOUT_SECONDS, session=http),
             base_addresses={"api": settings.stripe_api_base},
             max_network_retries=RETRIES,
         )
-
-    async def close(self) -> None:
-        await self._http.close_async()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
@@ -161,6 +157,6 @@ PAYMENTS = web.AppKey("PAYMENTS", Payments)
 
 
 async def payments(app: web.Application) -> AsyncIterator[None]:
-    app[PAYMENTS] = Payments(app[SETTINGS])
-    yield
-    await app[PAYMENTS].close()
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
+        app[PAYMENTS] = Payments(app[SETTINGS], http)
+        yield
