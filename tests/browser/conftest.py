@@ -24,7 +24,9 @@ FLAGS = (
     "--use-fake-device-for-media-stream=fps=10",
     "--use-fake-ui-for-media-stream",
     "--allow-loopback-in-peer-connection",
-    "--disable-features=LocalNetworkAccessChecks,WebRtcHideLocalIpsWithMdns",
+    "--disable-features=LocalNetworkAccessChecks,WebRtcHideLocalIpsWithMdns"
+    # Neither processes kept in store nor pages of Chromium's own: half of all that would start.
+    ",SpareRendererForSitePerProcess,PreloadTopChromeWebUI",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
