@@ -119,7 +119,7 @@ async def test_whoever_says_nothing_is_hung_up_on(make_client, dial):
 
 
 async def test_heartbeats_do_not_buy_time_to_sign_in(make_client, dial):
-    impatient = await make_client(ws_auth_seconds=0.3, ws_ping_seconds=0.05)
+    impatient = await make_client(ws_auth_seconds=1.0, ws_ping_seconds=0.3)
 
     assert await refused(await dial(at=impatient)) == (None, 4408)
 
