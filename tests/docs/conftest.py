@@ -1,5 +1,6 @@
 """A development server as `run.py serve` starts it, with every stand-in, on the stores of the tests."""
 
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -25,7 +26,8 @@ async def start_server(postgres: str, valkey: str) -> AsyncIterator[StartServer]
 
         async def start(**overrides: Any) -> str:
             ours = {"romantic_env": "development", "database_url": postgres, "redis_url": valkey}
-            ours["port"] = free_port("127.0.0.1", 18080)
+            # Another process of the tests looks for one at the same time.
+            ours["port"] = free_port("127.0.0.1", random.randrange(15_000, 20_000))
             settings = _place(load_settings({"ROMANTIC_ENV": "development"}, **QUICK | ours | overrides))
             await seed(settings)
             runner = web.AppRunner(create_app(settings), shutdown_timeout=1.0, **RUNNER_OPTIONS)
