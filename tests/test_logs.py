@@ -8,6 +8,7 @@ import threading
 import time
 from uuid import uuid4
 
+import psycopg2
 import pytest
 import structlog
 
@@ -164,6 +165,19 @@ def test_secrets_go_by_their_shape_in_any_text(text):
     assert not [part for part in hidden if part in cleaned]
 
 
+def test_row_that_postgresql_refused_is_in_no_line(lines, sql):
+    words = "meet me at eight,\nby the old bridge"
+    sql("CREATE TEMPORARY TABLE notes (words TEXT, stars INTEGER CHECK (stars > 0))")
+    try:
+        sql("INSERT INTO notes VALUES (%s, 0)", words)
+    except psycopg2.Error as fault:
+        structlog.get_logger().exception("note.failed", reason=str(fault))
+
+    (line,) = lines()
+    assert "violates check constraint" in line["reason"]
+    assert not [part for part in ("meet me", "old bridge") if part in json.dumps(line)]
+
+
 @pytest.mark.parametrize(
     ("address", "network"),
     [
@@ -185,10 +199,10 @@ def test_no_value_can_make_a_line_fail(lines, value):
 
 
 def test_library_that_logs_joins_in(lines):
-    logging.getLogger("some.library").warning("called %s", "+15551234567")
+    logging.getLogger("vendor.client").warning("called %s", "+15551234567")
 
     (line,) = lines()
-    assert (line["event"], line["logger"], line["level"]) == ("python.log", "some.library", "warning")
+    assert (line["event"], line["logger"], line["level"]) == ("python.log", "vendor.client", "warning")
     assert "5551234" not in line["reason"]
 
 

@@ -25,7 +25,7 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--allow-loopback-in-peer-connection",
     "--disable-features=LocalNetworkAccessChecks,WebRtcHideLocalIpsWithMdns"
-    # Neither processes kept in store nor pages of Chromium's own: half of all that would start.
+    # Neither processes kept in store nor pages of Chromium's own: a quarter of all that would start.
     ",SpareRendererForSitePerProcess,PreloadTopChromeWebUI",
     "--disable-background-networking",
     "--disable-component-update",
