@@ -52,7 +52,7 @@ def openapi(routes: Iterable[Route], *, version: str = "3.1.0") -> Spec:
     for route in documented(routes):
         rooms[room_of(route)] = None
         described = _operation(spec, route, operation_of(route))
-        spec.path(_path(route), operations={route.method.lower(): described})
+        spec.path(described_path(route), operations={route.method.lower(): described})
     for room in rooms:
         about = getdoc(getattr(operations, room))
         spec.tag({"name": room, "description": about})
@@ -110,7 +110,7 @@ def operation_id(route: Route) -> str:
     return route.method.lower() + "".join(word[:1].upper() + word[1:] for word in words)
 
 
-def _path(route: Route) -> str:
+def described_path(route: Route) -> str:
     return re.sub(r"\{(\w+)\}", lambda match: "{" + _camel(match[1]) + "}", route.path)
 
 

@@ -5,6 +5,7 @@ must be described too: no 5xx, no status, header or shape the document does not 
 allows and nothing taken that it forbids.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -47,8 +48,8 @@ class Fuzz:
     sent: dict[str, int] = field(default_factory=dict)
     findings: set[str] = field(default_factory=set)
 
-    def run(self, only: Callable[[str], bool] = lambda _: True) -> set[str]:
-        """The findings in every operation whose label is wanted."""
+    def run(self, only: str | None = None, *, at_least: int = 1) -> set[str]:
+        """The findings in every operation, or in the one with that label, each asked at least so many times."""
         load_all_checks()
         schema = schemathesis.openapi.from_dict(self.document)
         schema.config.generation.allow_x00 = False
@@ -57,13 +58,18 @@ class Fuzz:
         schema.config.checks.negative_data_rejection.expected_statuses = refusals
         with requests.Session() as session:
             for operation in _operations(schema):
-                if only(operation.label):
-                    for mode in MODES:
-                        self._search(operation, mode, session)
+                if only in (None, operation.label):
+                    for round_ in itertools.count():
+                        for mode in MODES:
+                            self._search(operation, mode, round_, session)
+                        if self.sent[operation.label] >= at_least:
+                            break
         return self.findings
 
-    def _search(self, operation: APIOperation, mode: GenerationMode, session: requests.Session) -> None:
-        @seed(20_240_115)
+    def _search(
+        self, operation: APIOperation, mode: GenerationMode, round_: int, session: requests.Session
+    ) -> None:
+        @seed(20_240_115 + round_)
         @settings(
             max_examples=self.examples,
             deadline=None,
