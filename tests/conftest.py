@@ -29,6 +29,7 @@ from romantic.http.hardening import RUNNER_OPTIONS
 from romantic.settings import SETTINGS, Settings, load_settings
 from tests.canonical import faults_of
 from tests.docs.conformance import watch
+from tests.folders import open_folder
 from tests.outside import Outside
 from tests.phone import Person, Phone
 from tests.secrecy import DETECTOR, TEE, HeardSink
@@ -57,15 +58,26 @@ LOUD = load_settings({"ROMANTIC_ENV": "test", "LOG_LEVEL": "debug"})
 _numbers = itertools.count(2_000_000)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """What servers and browsers that a test kills leave in their temporary folder goes with the tests."""
+    with open_folder() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def servers() -> Iterator[tuple[Postgres, Valkey]]:
     """A PostgreSQL and a Valkey of our own, gone when the tests are."""
-    home = Path(tempfile.mkdtemp(prefix="romantic-"))
-    home.chmod(0o755)
-    postgres, valkey = start_postgres(home / "pg", durable=False), start_valkey(home / "vk", durable=False)
-    yield postgres, valkey
-    postgres.stop()
-    valkey.stop()
+    with open_folder() as home:
+        postgres, valkey = (
+            start_postgres(home / "pg", durable=False),
+            start_valkey(home / "vk", durable=False),
+        )
+        yield postgres, valkey
+        postgres.stop()
+        valkey.stop()
 
 
 @pytest.fixture(scope="session")
@@ -82,13 +94,12 @@ def valkey(servers: tuple[Postgres, Valkey]) -> str:
 @pytest.fixture
 def own_valkey() -> Iterator[Valkey]:
     """A Valkey that a test may freeze or kill."""
-    home = Path(tempfile.mkdtemp(prefix="romantic-"))
-    home.chmod(0o755)
-    server = start_valkey(home / "vk", durable=False)
-    yield server
-    with suppress(ProcessLookupError):
-        os.kill(pid_of(server), signal.SIGCONT)
-    server.stop()
+    with open_folder() as home:
+        server = start_valkey(home / "vk", durable=False)
+        yield server
+        with suppress(ProcessLookupError):
+            os.kill(pid_of(server), signal.SIGCONT)
+        server.stop()
 
 
 def pid_of(server: Valkey) -> int:

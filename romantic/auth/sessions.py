@@ -13,7 +13,7 @@ from aiohttp import web
 from romantic.auth.keys import Key
 from romantic.auth.tokens import Tokens
 from romantic.background import running
-from romantic.db import DatabaseBusy, connection, load_queries
+from romantic.db import DatabaseBusy, connection, load_queries, note_spared
 from romantic.errors import Unauthorized
 from romantic.http import AUTHENTICATE, Principal
 from romantic.redis import REDIS, RedisAway
@@ -86,7 +86,8 @@ class Sessions:
         # Without Redis no other node can tell us of a revocation: then PostgreSQL is asked each time.
         seconds = 0.0 if self._app[REDIS].is_away else self._seconds
         if session is None or time.monotonic() - session.read_at > seconds:
-            session = await self._read(session_id)
+            return await self._read(session_id)
+        note_spared()
         return session
 
     async def _read(self, session_id: UUID) -> _Session:

@@ -81,8 +81,16 @@ def log_entry(entry: Row) -> None:
         reference_type=entry["reference_type"],
         reference_id=str(entry["reference_id"]) if entry["reference_id"] else None,
         idempotency_key=entry["idempotency_key"],
+        actor=_actor(),
         is_test=entry.get("is_test", False),
     )
+
+
+def _actor() -> str:
+    """Through which door the coins were moved; `server` is the meter and whatever else works on its own."""
+    bound = structlog.contextvars.get_contextvars()
+    doors = {"job_id": "job", "conn_id": "socket", "request_id": "api"}
+    return next((door for name, door in doors.items() if name in bound), "server")
 
 
 def left_by(entry: Row) -> int:

@@ -14,7 +14,7 @@ from romantic.db.connection import (
     transaction,
 )
 from romantic.db.queries import Queries, Query, load_queries
-from romantic.db.tally import count_queries
+from romantic.db.tally import count_queries, note_spared
 
 __all__ = [
     "DATABASE",
@@ -31,5 +31,6 @@ __all__ = [
     "count_queries",
     "database",
     "load_queries",
+    "note_spared",
     "transaction",
 ]

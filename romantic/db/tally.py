@@ -8,10 +8,11 @@ from romantic import metrics
 
 @dataclass(slots=True)
 class Tally:
-    """Statements that were run, and the seconds they took."""
+    """Statements that were run, the seconds they took, and those that memory spared."""
 
     count: int = 0
     seconds: float = 0.0
+    spared: int = 0
 
 
 _TALLY: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -22,6 +23,13 @@ def count_queries() -> Tally:
     tally = Tally()
     _TALLY.set(tally)
     return tally
+
+
+def note_spared() -> None:
+    """A statement was not needed: its answer was remembered."""
+    tally = _TALLY.get()
+    if tally is not None:
+        tally.spared += 1
 
 
 def note(query: str, seconds: float) -> None:

@@ -95,6 +95,7 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
             idempotency=request.get(IDEMPOTENCY),
             db_queries=queries.count,
             db_ms=round(queries.seconds * 1000, 1),
+            cache_hits=queries.spared,
             upstream_ms=round(outside.seconds * 1000, 1),
             rate_policy=request.get(POLICY),
             trace_id=trace_id_of(request),

@@ -153,6 +153,7 @@ class Resumption:
         for hook in self.on_resume:
             hook(reader.socket)
         reader.seq = replay.end
+        reader.socket.resumed = True
         tell_resumed(reader, recovered=True, replayed=replay.count)
         reader.seq, reader.is_resuming = seq, False
         self._app[HUB].delivery.reading.follow(line, reader, replay.skip)

@@ -223,6 +223,7 @@ def _check_origin(request: web.Request) -> None:
 
 def _summarise(socket: Socket) -> None:
     user_id = socket.principal and socket.principal.user_id  # nobody's, if it never signed in
+    round_trip = socket.round_trip
     log.info(
         "ws.connection",
         user_id=str(user_id) if user_id else None,
@@ -231,6 +232,8 @@ def _summarise(socket: Socket) -> None:
         close_code=socket.closed_by or socket.ws.close_code,
         closed_by="server" if socket.closed_by else "client",
         close_reason=socket.close_reason or None,
+        resumed=socket.resumed,
+        rtt_ms_p50=None if round_trip is None else round(round_trip * 1000, 1),
         **socket.counts,
     )
 

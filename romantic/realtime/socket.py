@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from statistics import median
 from time import monotonic
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,7 @@ QUEUE_BYTES = 1024 * 1024
 STUCK_SECONDS = 10.0
 BATCH = 32  # answers that may pile up while frames are read
 CLOSE_SECONDS = 3.0  # from the decision to hang up to the cut
+ROUND_TRIPS = 60  # remembered, the newest
 EXPIRY_GRACE_SECONDS = 30.0  # an expired token may still be renewed
 
 COUNTS = ("events_in", "events_out", "bytes_in", "bytes_out", "dropped", "max_queue")
@@ -74,6 +76,9 @@ class Socket:
         self.replies: Replies = {}
         self.former_replies: Replies = {}
         self.counts = dict.fromkeys(COUNTS, 0)
+        self.resumed = False  # with everything it had missed
+        self._pinged: tuple[bytes, float] | None = None  # what only our last ping carried, and when it went
+        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS)
         self.closed_by: CloseCode | None = None
         self.close_reason = ""
         self.writing_since: float | None = None
@@ -103,6 +108,11 @@ class Socket:
         """The token has run out, and so has the time to renew it."""
         assert self.principal is not None, "the socket has not signed in"
         return self.principal.token_expires_at + EXPIRY_GRACE_SECONDS < time.time()
+
+    @property
+    def round_trip(self) -> float | None:
+        """Seconds, the median of the last pings' answers; None before the first."""
+        return median(self._round_trips) if self._round_trips else None
 
     @property
     def waiting_frames(self) -> int:
@@ -172,7 +182,9 @@ class Socket:
     def ping(self) -> None:
         """Ask for a sign of life now; the answer moves `last_seen`."""
         if not self.ws.closed:
-            task = asyncio.ensure_future(self.ws.ping())
+            token = secrets.token_bytes(8)
+            self._pinged = token, monotonic()
+            task = asyncio.ensure_future(self.ws.ping(token))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def serve(self, receive: Receive) -> None:
@@ -216,6 +228,9 @@ class Socket:
         elif message.type is WSMsgType.PING:
             with suppress(ConnectionError):
                 await self.ws.pong(message.data)
+        elif self._pinged is not None and message.data == self._pinged[0]:
+            self._round_trips.append(monotonic() - self._pinged[1])
+            self._pinged = None
 
     async def _part(self, message: WSMessage) -> None:
         """Answer the client's close frame; codes nobody may send (RFC 6455, 7.4.1) are a protocol error.

@@ -6,14 +6,11 @@ and prints the median and 95th percentile of each question at each size, with th
 
 import asyncio
 import random
-import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from hashlib import md5
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +22,7 @@ from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
 from romantic.messages import service
 from romantic.settings import load_settings
+from tests.folders import open_folder
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 PEOPLE = 50_000
@@ -193,11 +191,10 @@ def plans(dsn: str) -> str:
 def conversations() -> int:
     """Print the table; 0 when it is done."""
     random.seed(1)
-    home = Path(tempfile.mkdtemp(prefix="romantic-bench-"))
-    home.chmod(0o755)
-    server = start_postgres(home, durable=False)
     figures = {}
-    try:
+    with ExitStack() as running:
+        server = start_postgres(running.enter_context(open_folder("romantic-bench-")), durable=False)
+        running.callback(server.stop)
         migrate(server.dsn)
         with closing(psycopg2.connect(server.dsn)) as raw, raw.cursor() as cursor:
             cursor.execute(PERSON, (PEOPLE,))
@@ -215,9 +212,6 @@ def conversations() -> int:
         for name in figures[SIZES[0]]:
             row = (figures[size][name] for size in SIZES)
             print(f"{name:24}" + "".join(f"{p50:>10.2f} / {p95:5.2f}" for p50, p95 in row))
-    finally:
-        server.stop()
-        shutil.rmtree(home, ignore_errors=True)
     return 0
 
 

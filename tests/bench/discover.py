@@ -7,11 +7,9 @@ filters, and prints the median and 95th percentile of page and count, and the ra
 import asyncio
 import random
 import statistics
-import tempfile
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +21,7 @@ from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
 from romantic.settings import load_settings
 from romantic.users import matching
+from tests.folders import open_folder
 
 SIZES = (100_000, 1_000_000)
 ROUNDS = 400
@@ -134,11 +133,10 @@ def plan(dsn: str) -> str:
 def discover() -> None:
     """Print plans, figures and ratios."""
     random.seed(1)
-    home = Path(tempfile.mkdtemp(prefix="romantic-bench-"))
-    home.chmod(0o755)
-    server = start_postgres(home, durable=False)
     figures = {}
-    try:
+    with ExitStack() as running:
+        server = start_postgres(running.enter_context(open_folder("romantic-bench-")), durable=False)
+        running.callback(server.stop)
         migrate(server.dsn)
         low = 1
         for size in SIZES:
@@ -152,8 +150,6 @@ def discover() -> None:
         for name in figures[SIZES[0]]:
             small, large = (figures[size][name] for size in SIZES)
             print(f"{name:10} {small:8.2f} ms {large:8.2f} ms   x{large / small:.2f}")
-    finally:
-        server.stop()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ import asyncio
 import itertools
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -37,6 +35,7 @@ from romantic.realtime.store import Store
 from romantic.realtime.streams import Streams
 from romantic.redis import RedisClient
 from romantic.settings import load_settings
+from tests.folders import open_folder
 
 STORM_SECONDS = 5.0
 IDS = itertools.count()  # a number sent again is answered again, and not served
@@ -184,9 +183,7 @@ class Crowd:
 @contextmanager
 def servers(people: int) -> Iterator[tuple[list[Node], list[Person], dict[str, str]]]:
     with ExitStack() as running:
-        home = Path(tempfile.mkdtemp(prefix="romantic-bench-"))
-        running.callback(shutil.rmtree, home, ignore_errors=True)
-        home.chmod(0o755)
+        home = running.enter_context(open_folder("romantic-bench-"))
         postgres = start_postgres(home / "pg", durable=False)
         running.callback(postgres.stop)
         valkey = start_valkey(home / "vk", durable=False)

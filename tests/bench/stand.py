@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from romantic.auth.tokens import Tokens
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import Postgres, Valkey, free_port, start_postgres, start_valkey
 from romantic.settings import load_settings
+from tests.folders import open_folder
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -203,9 +203,7 @@ def stand(*, people: int) -> Iterator[tuple[Stores, list[Server]]]:
     """Both servers, running; PostgreSQL, Valkey and whatever the caller starts share the other core."""
     os.sched_setaffinity(0, {DRIVER_CORE})
     with ExitStack() as running:
-        home = Path(tempfile.mkdtemp(prefix="romantic-bench-"))
-        running.callback(shutil.rmtree, home, ignore_errors=True)
-        home.chmod(0o755)
+        home = running.enter_context(open_folder("romantic-bench-"))
         print("  installing the peer's packages from npm", flush=True)
         _install_peer(home / "peer")
         print(f"  starting PostgreSQL and Valkey, loading {people} people twice", flush=True)

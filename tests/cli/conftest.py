@@ -1,7 +1,5 @@
 """Folders to start run.py in, and servers that surely end."""
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.runs import Place, Server, end_of
+from tests.folders import open_folder
 
 
 @pytest.fixture(scope="session")
@@ -17,17 +16,15 @@ def make_place() -> Iterator[Callable[[], Place]]:
     with ExitStack() as made:
 
         def make() -> Place:
-            path = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
-            path.chmod(0o755)
-            made.callback(shutil.rmtree, path, ignore_errors=True)
-            return Place(path)
+            return Place(made.enter_context(open_folder("r-")))
 
         yield make
 
 
 @pytest.fixture
-def place(make_place: Callable[[], Place]) -> Place:
-    return make_place()
+def place() -> Iterator[Place]:
+    with open_folder("r-") as path:
+        yield Place(path)
 
 
 @pytest.fixture(scope="session")

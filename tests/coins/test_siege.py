@@ -2,10 +2,8 @@
 
 import asyncio
 import random
-import tempfile
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -25,6 +23,7 @@ from tests.coins.siege import (
     settle,
     strike,
 )
+from tests.folders import open_folder
 from tests.stripe_server import SECRET, charge, event
 
 CLIENTS, SENDERS = 50, 8
@@ -48,13 +47,12 @@ FULL = Size(spends=10_000, coins=8_000, messages=5_000, sockets=20, purchases=10
 @pytest.fixture
 def own_postgres():
     """A PostgreSQL that a test may kill; what it confirmed outlives its processes, if not a power cut."""
-    home = Path(tempfile.mkdtemp(prefix="romantic-"))
-    home.chmod(0o755)
-    server = start_postgres(home / "pg", durable=False)
-    ask(server.dsn, "ALTER DATABASE romantic SET synchronous_commit = on")
-    migrate(server.dsn)
-    yield server.dsn
-    server.stop()
+    with open_folder() as home:
+        server = start_postgres(home / "pg", durable=False)
+        ask(server.dsn, "ALTER DATABASE romantic SET synchronous_commit = on")
+        migrate(server.dsn)
+        yield server.dsn
+        server.stop()
 
 
 @pytest.fixture

@@ -4,16 +4,15 @@ import asyncio
 import os
 import resource
 import signal
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from romantic.db import DATABASE, DatabaseBusy, DatabaseRefusal, Query, QueryTimeout, UniqueConflict
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
+from tests.folders import open_folder
 from tests.waiting import until
 
 SLEEP = Query("test.sleep", "SELECT pg_sleep(30)", frozenset())
@@ -34,6 +33,7 @@ ADD = Query(
     "INSERT INTO rate_counters (subject, window_start, hits) VALUES (%(s)s, 'epoch', 1)",
     frozenset({"s"}),
 )
+
 COUNT = Query("test.count", "SELECT count(*) FROM rate_counters", frozenset())
 
 
@@ -166,12 +166,11 @@ async def test_idle_connections_cut_by_the_server_are_not_handed_out(client, sql
 
 @pytest.fixture
 def own_postgres():
-    home = Path(tempfile.mkdtemp(prefix="romantic-"))
-    home.chmod(0o755)
-    server = start_postgres(home / "pg", durable=False)
-    migrate(server.dsn)
-    yield home / "pg", server
-    start_postgres(home / "pg", durable=False).stop()
+    with open_folder() as home:
+        server = start_postgres(home / "pg", durable=False)
+        migrate(server.dsn)
+        yield home / "pg", server
+        start_postgres(home / "pg", durable=False).stop()
 
 
 async def test_restarted_database_is_found_again_without_a_restart_of_ours(make_client, own_postgres):

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,6 +27,7 @@ from romantic.dev.embedded import (
     start_postgres,
     start_valkey,
 )
+from tests.folders import open_folder
 
 Start = Callable[..., Any]
 
@@ -53,10 +53,8 @@ def home() -> Iterator[Path]:
     One for all tests: PostgreSQL makes its data once, and every test stops what it started.
     """
     umask = os.umask(0o022)
-    folder = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder / ".romantic"
-    shutil.rmtree(folder)
+    with open_folder("r-") as folder:
+        yield folder / ".romantic"
     os.umask(umask)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -10,6 +11,8 @@ from romantic.realtime import HUB
 from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
 from tests.canonical import COMMON, LINES, faults_of
 from tests.conftest import new_number
+from tests.realtime.comeback import back, gone
+from tests.realtime.conftest import socket_of
 from tests.secrecy import DETECTOR
 from tests.waiting import until
 
@@ -72,6 +75,61 @@ async def test_a_request_names_its_trace_its_policy_and_what_it_waited_for(clien
     }
     assert told["/api/coins/balance"] == (trace, "read")
     assert told["/api/users/discover"] == (None, "read")
+
+
+async def test_a_connection_tells_whether_it_resumed_and_its_round_trip_where_it_was_measured(
+    client, make_person, connect
+):
+    ann, ben = await make_person("Ann", super_lover=True), await make_person("Ben")
+    idle, caller = await connect(ann), await connect(ben)
+    call = (
+        await (await ben.post("/api/calls/initiate", {"receiverId": ann.id, "callType": "audio"})).json()
+    )["data"]
+
+    async def is_measured():
+        await caller.ask("ping", t=1)  # whoever reads answers pings on the way
+        return socket_of(caller, client).round_trip is not None
+
+    await gone(idle, client)
+    again, answer = await back(idle, seq=idle.ready["seq"])
+    await again.ask("call-accept", callId=call["callId"])
+    await until(is_measured)
+    await ben.post(f"/api/calls/{call['callId']}/end", {"duration": 0})
+    await again.close()
+    await caller.close()
+
+    async def is_told():
+        return len(connections()) == 3
+
+    await until(is_told)
+    lost, *told = connections()
+    assert answer["recovered"] is True
+    assert (lost["resumed"], lost["rtt_ms_p50"]) == (False, None)
+    resumed = {line["user_id"]: line["resumed"] for line in told}
+    assert resumed == {str(ann.id): True, str(ben.id): False}
+    assert next(line for line in told if line["user_id"] == str(ben.id))["rtt_ms_p50"] > 0
+
+
+def connections():
+    return [line for text in DETECTOR.lines if (line := json.loads(text))["event"] == "ws.connection"]
+
+
+async def test_a_remembered_session_is_a_hit_and_an_entry_names_its_door(client, make_person):
+    person = await make_person(coins=100)
+    for _ in range(2):
+        await person.get("/api/coins/balance")
+
+    spent = await person.post(
+        "/api/coins/spend", {"amount": 10, "action": "gift", "referenceId": str(uuid4())}
+    )
+
+    lines = [json.loads(line) for line in DETECTOR.lines]
+    asked = [line for line in lines if line.get("route") == "/api/coins/balance"]
+    entries = [line for line in lines if line["event"] == "ledger.entry" and line["kind"] == "spend"]
+    assert spent.status == 200
+    assert [line["cache_hits"] for line in asked] == [0, 1]
+    assert [line["db_queries"] for line in asked] == [2, 1]
+    assert [line["actor"] for line in entries] == ["api"]
 
 
 def test_a_field_too_many_or_too_few_is_a_fault():
