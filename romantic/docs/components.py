@@ -8,12 +8,11 @@ from marshmallow import fields
 
 from romantic.docs.refusals import catalogue
 from romantic.errors import RomanticError
+from romantic.http.idempotency import KEY, LONGEST_KEY
 from romantic.http.schema import Schema
 
 Spec = dict[str, Any]
 
-#: Printable ASCII, in quotes or bare.
-KEY = r'^"?[!#-~]([ -~]*[!#-~])?"?$'
 #: Facts that come with a refusal, as they are sent.
 FACTS: dict[str, Spec] = {
     "AMOUNT_MISMATCH": {"price": 10},
@@ -143,7 +142,7 @@ def add_to(spec: APISpec) -> None:
             "name": "Idempotency-Key",
             "required": False,
             "description": "New for each thing that is wanted, the same for each retry of it. Kept 24 hours.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": KEY},
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": KEY},
             "example": "2b1f6c0e-call-ada",
         },
     )

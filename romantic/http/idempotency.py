@@ -9,6 +9,7 @@ keys of the ledger.
 import asyncio
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,8 @@ HEADER = "Idempotency-Key"
 #: For the log: "new" or "replayed", absent without a key.
 IDEMPOTENCY = web.RequestKey("IDEMPOTENCY", str)
 LONGEST_KEY = 255
+#: Printable ASCII, in quotes (a String of RFC 8941, as the draft has it) or bare.
+KEY = r'^"?[!#-~]([ -~]*[!#-~])?"?$'
 INSIST_SECONDS = 3.0
 
 
@@ -100,8 +103,8 @@ def _route(request: web.Request) -> str:
 
 
 def _key(request: web.Request) -> str:
-    key = request.headers[HEADER].strip().strip('"')
-    if not 0 < len(key) <= LONGEST_KEY or not (key.isascii() and key.isprintable()):
+    written = request.headers[HEADER].strip()
+    if len(written) > LONGEST_KEY or not re.fullmatch(KEY, written):
         fault = {"path": HEADER, "code": "invalid", "message": f"1 to {LONGEST_KEY} characters of ASCII."}
         raise InvalidInput(fields=[fault])
-    return key
+    return written.strip('"')

@@ -20,9 +20,15 @@ class Challenge(Answer):
     challenge = text("xxx")
 
 
-def _parameter(place: str, name: str, about: str, *, example: str) -> dict[str, Any]:
-    schema = {"type": "string", "example": example}
-    return {"in": place, "name": name, "required": False, "description": about, "schema": schema}
+#: Anything of a sensible length.
+CHALLENGE = {"minLength": 1, "maxLength": 256}
+
+
+def _parameter(
+    place: str, name: str, about: str, *, example: str, required: bool = False, **limits: int
+) -> dict[str, Any]:
+    schema = {"type": "string", "example": example} | limits
+    return {"in": place, "name": name, "required": required, "description": about, "schema": schema}
 
 
 OPERATIONS = {
@@ -53,7 +59,9 @@ OPERATIONS = {
         "`application/json` by name.",
         parameters=(
             _parameter("query", "hub.mode", "subscribe", example="subscribe"),
-            _parameter("query", "hub.challenge", "What is to be repeated.", example="xxx"),
+            _parameter(
+                "query", "hub.challenge", "What is to be repeated.", example="xxx", required=True, **CHALLENGE
+            ),
             _parameter("query", "hub.verify_token", "The agreed word.", example="your_verify_token"),
         ),
         gives={"200": {"content": {"text/plain": {"schema": {"type": "string"}, "example": "xxx"}}}},
