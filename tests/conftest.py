@@ -71,10 +71,8 @@ def _nothing_left() -> Iterator[None]:
 def servers() -> Iterator[tuple[Postgres, Valkey]]:
     """A PostgreSQL and a Valkey of our own, gone when the tests are."""
     with open_folder() as home:
-        postgres, valkey = (
-            start_postgres(home / "pg", durable=False),
-            start_valkey(home / "vk", durable=False),
-        )
+        postgres = start_postgres(home / "pg", durable=False)
+        valkey = start_valkey(home / "vk", durable=False)
         yield postgres, valkey
         postgres.stop()
         valkey.stop()

@@ -111,6 +111,7 @@ def operation_id(route: Route) -> str:
 
 
 def described_path(route: Route) -> str:
+    """The route's path with its parameters as the document names them, in camelCase."""
     return re.sub(r"\{(\w+)\}", lambda match: "{" + _camel(match[1]) + "}", route.path)
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 
+from romantic.coins.service import log_entry
 from romantic.docs.guides import OPERATING
 from romantic.realtime import HUB
 from tests.admin.conftest import make_staff  # noqa: F401 - a fixture
@@ -130,6 +132,31 @@ async def test_a_remembered_session_is_a_hit_and_an_entry_names_its_door(client,
     assert [line["cache_hits"] for line in asked] == [0, 1]
     assert [line["db_queries"] for line in asked] == [2, 1]
     assert [line["actor"] for line in entries] == ["api"]
+
+
+@pytest.mark.parametrize(
+    ("bound", "actor"),
+    [
+        ({}, "server"),
+        ({"request_id": "req_1"}, "api"),
+        ({"request_id": "req_1", "conn_id": "ws_1"}, "socket"),
+        ({"job_id": 1}, "job"),
+    ],
+)
+def test_an_entry_names_the_door_its_work_came_through(bound, actor):
+    entry = dict.fromkeys(("id", "user_id", "transaction_type", "idempotency_key"), "x")
+    entry |= {
+        "is_new": True,
+        "signed_amount": 1,
+        "balance_after": 1,
+        "reference_type": None,
+        "reference_id": None,
+    }
+
+    with structlog.contextvars.bound_contextvars(**bound):
+        log_entry(entry)
+
+    assert json.loads(DETECTOR.lines[-1])["actor"] == actor
 
 
 def test_a_field_too_many_or_too_few_is_a_fault():
