@@ -105,6 +105,10 @@ def _route(request: web.Request) -> str:
 def _key(request: web.Request) -> str:
     written = request.headers[HEADER].strip()
     if len(written) > LONGEST_KEY or not re.fullmatch(KEY, written):
-        fault = {"path": HEADER, "code": "invalid", "message": f"1 to {LONGEST_KEY} characters of ASCII."}
+        fault = {
+            "path": HEADER,
+            "code": "invalid",
+            "message": f"1 to {LONGEST_KEY} printable ASCII characters, in one pair of quotes or none.",
+        }
         raise InvalidInput(fields=[fault])
     return written.strip('"')
