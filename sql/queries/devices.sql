@@ -74,7 +74,7 @@ RETURNING
     extract(EPOCH FROM ringing.ring_deadline - now())::float AS seconds_left;
 
 -- name: find_cancel
--- A call that rings no more, for a phone that was rung for it, wanted or not.
+-- A call that rings no more, for a phone that push() found to have been rung for it, wanted or not.
 SELECT
     device.token,
     device.platform,
@@ -87,7 +87,7 @@ SELECT
         ELSE 'timeout'
     END AS reason
 FROM reachable_devices AS device
-INNER JOIN calls ON calls.id = device.rung_call_id
+INNER JOIN calls ON calls.receiver_id = device.user_id
 WHERE
     device.id = %(device_id)s
     AND calls.id = %(about)s
