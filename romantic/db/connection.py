@@ -6,7 +6,6 @@ import json
 import os
 import select
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -203,14 +202,16 @@ def _is_stale(raw: aiopg.Connection) -> bool:
 class Database:
     """The pool of one process.
 
-    A semaphore stands in front of aiopg's own pool, which loses wake-ups when a waiter is cancelled;
-    behind it the pool never has to wait.
+    Not aiopg's own, which connects under the lock that every release needs, loses wake-ups when a waiter is
+    cancelled, and fails an assertion when a connection dies idle while it makes another.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.database_pool_max)
-        self._pool: aiopg.Pool | None = None
+        self._used: set[aiopg.Connection] = set()
+        self._idle: list[aiopg.Connection] = []
+        self._is_open = False
         self._listeners: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
 
     def on_commit(self, topic: str, act: Callable[[], None]) -> None:
@@ -222,51 +223,38 @@ class Database:
             act()
 
     async def start(self) -> None:
-        limits = self._settings
-        options = {
-            "statement_timeout": f"{int(limits.database_statement_seconds * 1000)}",
-            "lock_timeout": f"{int(limits.database_lock_seconds * 1000)}",
-            "idle_in_transaction_session_timeout": "5000",
-            "client_connection_check_interval": "1000",
-            "timezone": "UTC",
-        }
-        self._pool = await aiopg.create_pool(
-            limits.database_url,
-            minsize=0,
-            maxsize=limits.database_pool_max,
-            timeout=limits.database_acquire_seconds,
-            enable_hstore=False,
-            application_name="romantic",
-            options=" ".join(f"-c {name}={value}" for name, value in options.items()),
-        )
+        """Open, once; connections are made as they are needed."""
+        self._is_open = True
 
     async def stop(self, grace: float = 5.0) -> None:
-        if self._pool is None:
-            return
-        self._pool.close()
+        """Refuse who comes now, let who is here finish (`grace` seconds), and close every connection."""
+        self._is_open = False
+        while self._idle:
+            self._idle.pop().close()
         try:
-            await asyncio.wait_for(self._pool.wait_closed(), grace)
+            async with asyncio.timeout(grace):
+                for _ in range(self._settings.database_pool_max):
+                    await self._slots.acquire()
         except TimeoutError:
-            self._pool.terminate()
-            await self._pool.wait_closed()
+            for raw in self._used:
+                raw.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for single statements; raises DatabaseBusy when none comes free in time."""
-        raw = await self._acquire()
+        if not self._is_open:
+            raise DatabaseBusy("the pool is closed")
+        await self._take_slot()
         try:
-            yield Connection(raw, self._settings.database_statement_seconds + 1, self._tell)
+            raw = await self._take()
+            self._used.add(raw)
+            try:
+                yield Connection(raw, self._settings.database_statement_seconds + 1, self._tell)
+            finally:
+                self._used.remove(raw)
+                self._put_back(raw)
         finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ResourceWarning)
-                try:
-                    await asyncio.shield(self._release(raw))
-                finally:
-                    self._slots.release()
-
-    async def _release(self, raw: aiopg.Connection) -> None:
-        assert self._pool is not None
-        await self._pool.release(raw)
+            self._slots.release()
 
     async def _take_slot(self) -> None:
         """A place in the pool; the timer is only worth its cost where there is something to wait for."""
@@ -283,31 +271,42 @@ class Database:
         finally:
             metrics.DB_WAIT_SECONDS.observe(time.perf_counter() - began)
 
+    async def _take(self) -> aiopg.Connection:
+        """The connection used last whose server has not gone away while it lay idle, or a new one."""
+        while self._idle:
+            raw = self._idle.pop()
+            if not _is_stale(raw):
+                return raw
+            raw.close()
+        limits = self._settings
+        options = {
+            "statement_timeout": f"{int(limits.database_statement_seconds * 1000)}",
+            "lock_timeout": f"{int(limits.database_lock_seconds * 1000)}",
+            "idle_in_transaction_session_timeout": "5000",
+            "client_connection_check_interval": "1000",
+            "timezone": "UTC",
+        }
+        with _translated():
+            return await aiopg.connect(
+                limits.database_url,
+                timeout=limits.database_acquire_seconds,
+                enable_hstore=False,
+                application_name="romantic",
+                options=" ".join(f"-c {name}={value}" for name, value in options.items()),
+            )
+
+    def _put_back(self, raw: aiopg.Connection) -> None:
+        """Keep it for the next, unless it is gone, in the middle of something, or nobody comes any more."""
+        if raw.closed:
+            return
+        if self._is_open and raw.raw.get_transaction_status() == pg.TRANSACTION_STATUS_IDLE:
+            self._idle.append(raw)
+        else:
+            raw.close()
+
     def connections(self) -> dict[str, int]:
         """How many connections are in use, and how many lie idle."""
-        if self._pool is None:
-            return {"used": 0, "idle": 0}
-        return {"used": self._pool.size - self._pool.freesize, "idle": self._pool.freesize}
-
-    async def _acquire(self) -> aiopg.Connection:
-        assert self._pool is not None, "the database is not started"
-        await self._take_slot()
-        try:
-            return await self._fresh()
-        except BaseException:
-            self._slots.release()
-            raise
-
-    async def _fresh(self) -> aiopg.Connection:
-        """A connection whose server has not gone away while it lay idle."""
-        assert self._pool is not None
-        with _translated():
-            while True:
-                raw = await self._pool.acquire()
-                if not _is_stale(raw):
-                    return raw
-                await raw.close()
-                await self._pool.release(raw)
+        return {"used": len(self._used), "idle": len(self._idle)}
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -5,17 +5,19 @@ import os
 import resource
 import signal
 import time
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 
+import aiopg
 import pytest
 
-from romantic.db import DATABASE, DatabaseBusy, DatabaseRefusal, Query, QueryTimeout, UniqueConflict
+from romantic.db import DATABASE, Database, DatabaseBusy, DatabaseRefusal, Query, QueryTimeout, UniqueConflict
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import start_postgres
 from tests.folders import open_folder
 from tests.waiting import until
 
 SLEEP = Query("test.sleep", "SELECT pg_sleep(30)", frozenset())
+NAP = Query("test.nap", "SELECT 'rested' FROM pg_sleep(0.2)", frozenset())
 ONE = Query("test.one", "SELECT 1", frozenset())
 BACKEND = Query("test.backend", "SELECT pg_backend_pid()", frozenset())
 BACKENDS = Query(
@@ -162,6 +164,83 @@ async def test_idle_connections_cut_by_the_server_are_not_handed_out(client, sql
     sql("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) AS pid", list(set(pids)))
 
     assert await asyncio.gather(*(value(database, ONE) for _ in range(16))) == [1] * 16
+
+
+@pytest.fixture
+async def own_pool(settings):
+    """A pool that nobody else uses."""
+    database = Database(settings)
+    await database.start()
+    yield database
+    await database.stop()
+
+
+async def test_connection_that_dies_idle_while_another_is_made_is_not_handed_out(own_pool, sql, monkeypatch):
+    is_connecting, may_connect = asyncio.Event(), asyncio.Event()
+
+    async def connect(*args, **options):
+        is_connecting.set()
+        await may_connect.wait()
+        return await aiopg_connect(*args, **options)
+
+    aiopg_connect = aiopg.connect
+    async with AsyncExitStack() as held:
+        lent = [await held.enter_async_context(own_pool.connection()) for _ in range(2)]
+        monkeypatch.setattr(aiopg, "connect", connect)
+        late = asyncio.create_task(value(own_pool, ONE))
+        await asyncio.wait_for(is_connecting.wait(), 10)
+        pids = [await conn.value(BACKEND) for conn in lent]
+    sql("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s) AS pid", pids)
+    may_connect.set()
+
+    assert (await late, await value(own_pool, ONE)) == (1, 1)
+
+
+async def test_connection_that_takes_for_ever_to_make_holds_up_nobody_else(own_pool, monkeypatch):
+    is_connecting = asyncio.Event()
+
+    async def connect(*_args, **_options):
+        is_connecting.set()
+        await asyncio.Event().wait()
+
+    async with own_pool.connection():
+        monkeypatch.setattr(aiopg, "connect", connect)
+        stuck = asyncio.create_task(value(own_pool, ONE))
+        await asyncio.wait_for(is_connecting.wait(), 10)
+    answer = await asyncio.wait_for(value(own_pool, ONE), 10)
+    stuck.cancel()
+    await asyncio.wait([stuck], timeout=10)
+
+    assert (answer, stuck.cancelled()) == (1, True)
+    assert own_pool.connections() == {"used": 0, "idle": 1}
+
+
+async def test_pool_that_stops_lets_the_running_finish_refuses_the_new_and_leaves_no_connection(
+    settings, sql
+):
+    database = Database(settings)
+    await database.start()
+    names = "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)"
+    async with AsyncExitStack() as held:
+        quick, slow = [await held.enter_async_context(database.connection()) for _ in range(2)]
+        pids = [await quick.value(BACKEND), await slow.value(BACKEND)]
+        running = asyncio.create_task(quick.value(NAP))
+        endless = asyncio.create_task(slow.value(SLEEP))
+        await asyncio.sleep(0)
+        stopping = asyncio.create_task(database.stop(grace=1.0))
+        await asyncio.sleep(0)
+        with pytest.raises(DatabaseBusy, match="closed"):
+            await value(database, ONE)
+        assert await running == "rested"
+        with pytest.raises(DatabaseBusy):
+            await endless
+        await stopping
+
+    async def are_gone():
+        return sql(names, pids) == [(0,)]
+
+    await until(are_gone)
+    assert database.connections() == {"used": 0, "idle": 0}
 
 
 @pytest.fixture
