@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +9,9 @@ from pathlib import Path
 import pytest
 from aioice import Connection, TransportPolicy
 
+from romantic.dev.embedded import free_port
 from romantic.rtc import ice_servers
+from tests.waiting import until
 
 USER = "0b7c9f0e-9a52-4f0e-8d5c-2f6f3f5a9c11"
 STUN = ("stun:stun.example.org:3478",)
@@ -59,11 +60,10 @@ def test_secret_alone_makes_no_entry():
 @pytest.fixture
 async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
     """The port of a coturn that takes time-limited credentials."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # below the system's own range: coturn tries for ever to bind what an outgoing connection holds
+    port = free_port("127.0.0.1", 23500)
     options = (
-        f"-n --no-cli --no-tls --no-dtls --listening-ip 127.0.0.1 --relay-ip 127.0.0.1 "
+        f"-n --no-cli --no-tcp --no-tls --no-dtls --listening-ip 127.0.0.1 --relay-ip 127.0.0.1 "
         f"--listening-port {port} "
         f"--use-auth-secret --static-auth-secret {SECRET} --realm example.org --allow-loopback-peers "
         f"--log-file stdout --pidfile {tmp_path}/pid --userdb {tmp_path}/db"
@@ -72,13 +72,13 @@ async def turn_port(tmp_path: Path) -> AsyncIterator[int]:
     server = await asyncio.create_subprocess_exec(
         str(TURNSERVER), *options.split(), stdout=quiet, stderr=quiet
     )
-    async with asyncio.timeout(15):
+    try:
         [fresh] = servers(turn=TURN, turn_secret=SECRET, now=time.time())
-        while not await allocates(port, fresh):
-            await asyncio.sleep(0.05)
-    yield port
-    server.terminate()
-    await server.wait()
+        await until(lambda: allocates(port, fresh), within=30)
+        yield port
+    finally:
+        server.terminate()
+        await server.wait()
 
 
 async def allocates(port: int, server: dict[str, str]) -> bool:
