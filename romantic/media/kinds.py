@@ -5,7 +5,6 @@ import filetype
 from romantic.errors import UnsupportedMediaType
 
 PICTURES = ("image/jpeg", "image/png", "image/webp")
-AUDIO, VIDEO = "audio", "video"
 
 #: The major brands of MP4 files; 3GP and the pictures of the same family are not among them.
 _MP4_BRANDS = {

@@ -11,9 +11,8 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
+from romantic.decoding import InvalidImage, InvalidRecording, frames
 from romantic.errors import RomanticError, Unavailable
-from romantic.media import frames
-from romantic.media.errors import InvalidImage, InvalidRecording
 
 log = structlog.get_logger()
 
@@ -116,7 +115,7 @@ class _Worker:
         if self.process is not None and self.process.returncode is None:
             return
         self.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "romantic.media.worker",
+            sys.executable, "-m", "romantic.decoding.worker",
             stdin=PIPE, stdout=PIPE, cwd=ROOT,
             env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
         )  # fmt: skip

@@ -19,8 +19,8 @@ from romantic.http import PRINCIPAL, anyone, get, ok, post, signed_in
 from romantic.http.limits import MEDIA, UPLOADS
 from romantic.http.uploads import form_of
 from romantic.integrations.storage import PRIVATE_HEADERS, STORAGE, Disk, StorageAway
-from romantic.media import IMAGES, RECORDINGS, container_of, require_kind
-from romantic.media.kinds import AUDIO, PICTURES, VIDEO
+from romantic.media import AUDIO, IMAGES, RECORDINGS, VIDEO, container_of, require_kind
+from romantic.media.kinds import PICTURES
 from romantic.messages import desk
 from romantic.messages.schemas import SendMediaForm, SignedQuery
 from romantic.settings import SETTINGS

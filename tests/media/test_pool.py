@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from romantic.decoding import InvalidImage
+from romantic.decoding.worker import MEMORY_BYTES
 from romantic.errors import PayloadTooLarge, Unavailable
 from romantic.media import ImagePool
-from romantic.media.errors import InvalidImage
-from romantic.media.worker import MEMORY_BYTES
 from tests.media import pictures
 from tests.waiting import until
 

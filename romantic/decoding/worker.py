@@ -7,8 +7,8 @@ import warnings
 from contextlib import suppress
 from typing import BinaryIO
 
+from romantic.decoding import frames
 from romantic.errors import RomanticError
-from romantic.media import frames
 
 #: What 40 million pixels need at most (WebP, whose decoder holds its canvas three times), and a fifth more.
 MEMORY_BYTES = 1024 * 1024 * 1024
@@ -52,10 +52,10 @@ def _answer(task: str, body: bytes) -> bytes:
 def _done(task: str, body: bytes) -> frames.Encoded:
     # Each imports its own decoders: what a worker never uses takes no memory from what it does.
     if task == frames.PICTURE:
-        from romantic.media.images import encode
+        from romantic.decoding.images import encode
 
         return encode(body)
-    from romantic.media.recordings import probe
+    from romantic.decoding.recordings import probe
 
     return frames.Encoded(probe(body, task).encode(), b"")
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from romantic.decoding.errors import InvalidImage
+from romantic.decoding.frames import Encoded
 from romantic.errors import PayloadTooLarge, RomanticError, UnsupportedMediaType
-from romantic.media.errors import InvalidImage
-from romantic.media.frames import Encoded
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_PIXELS = 40_000_000

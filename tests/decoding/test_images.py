@@ -1,4 +1,4 @@
-"""media/images.py: bytes in, two clean JPEGs or a refusal out."""
+"""decoding/images.py: bytes in, two clean JPEGs or a refusal out."""
 
 import io
 import struct
@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
+from romantic.decoding import InvalidImage
+from romantic.decoding.images import encode
 from romantic.errors import PayloadTooLarge, RomanticError, UnsupportedMediaType
-from romantic.media.errors import InvalidImage
-from romantic.media.images import encode
 from tests.media import pictures
 
 #: About damaged files; the worker does not print them either.

@@ -17,6 +17,8 @@ class Encoded(NamedTuple):
 
 #: What a job is: PICTURE, or the container of a recording.
 PICTURE = "picture"
+#: What a recording is.
+AUDIO, VIDEO = "audio", "video"
 #: Before a job: what it is, its length.
 JOB = struct.Struct("!8sI")
 #: Before an answer: accepted or not, the length of the image, the length of the thumbnail.

@@ -11,8 +11,8 @@ import av
 from av.container import InputContainer
 from av.stream import Disposition
 
-from romantic.media.errors import InvalidRecording
-from romantic.media.kinds import AUDIO, VIDEO
+from romantic.decoding.errors import InvalidRecording
+from romantic.decoding.frames import AUDIO, VIDEO
 
 #: Ours -> FFmpeg's. Naming it keeps playlists and other formats that open further files out of reach.
 DEMUXERS = {"mp4": "mov", "mov": "mov", "webm": "matroska", "ogg": "ogg", "mp3": "mp3", "aac": "aac"}
