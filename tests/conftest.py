@@ -26,6 +26,7 @@ from romantic.db import DATABASE, Database, transaction
 from romantic.db.migrations import migrate
 from romantic.dev.embedded import Postgres, Valkey, start_postgres, start_valkey
 from romantic.http.hardening import RUNNER_OPTIONS
+from romantic.rtc import tune_gc
 from romantic.settings import SETTINGS, Settings, load_settings
 from tests.canonical import faults_of
 from tests.docs.conformance import watch
@@ -56,6 +57,11 @@ QUICK = {
 LOUD = load_settings({"ROMANTIC_ENV": "test", "LOG_LEVEL": "debug"})
 
 _numbers = itertools.count(2_000_000)
+
+
+def pytest_collection_finish() -> None:
+    """Nobody walks what is loaded again and again, in production neither."""
+    tune_gc()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "http": {"db", "errors", "logs", "redis", "settings"},
     "integrations": {"settings"},
     "rtc": {"errors"},
+    "emodel": set(),
     "web": {"errors"},
     "jobs": {"db", "settings"},
     "docs": {"errors", "http", "web"},
@@ -42,15 +43,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preferences": {"auth", "db", "errors", "http", "integrations", "jobs", "settings", "signals"},
     "devices": {"db", "errors", "http", "integrations", "jobs", "realtime", "settings", "signals"},
     "messages": {"coins", "db", "errors", "http", "integrations", "jobs", "media", "realtime", "settings", "users"},
-    "probe": {"db", "errors", "http", "logs", "realtime", "rtc", "settings"},
-    "calls": {"coins", "db", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings", "signals"},
+    "probe": {"db", "emodel", "errors", "http", "logs", "realtime", "rtc", "settings"},
+    "calls": {"coins", "db", "emodel", "errors", "http", "jobs", "probe", "realtime", "rtc", "settings", "signals"},
     "dev": {"auth", "coins", "db", "errors", "http", "realtime", "settings", "users", "web"},
     "app": {
         "admin", "auth", "calls", "coins", "db", "dev", "devices", "docs", "http", "integrations", "jobs", "media", "messages", "ops", "preferences",
         "probe", "realtime", "redis", "settings", "signals", "super_lover", "users", "webhooks",
     },
     "cli": {
-        "admin", "app", "auth", "calls", "coins", "db", "dev", "docs", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc",
+        "admin", "app", "auth", "calls", "coins", "db", "dev", "docs", "emodel", "errors", "http", "jobs", "logs", "ops", "realtime", "rtc",
         "settings", "users", "webhooks",
     },
 }  # fmt: skip

@@ -11,8 +11,8 @@ import structlog
 
 from romantic.calls.evidence import Via
 from romantic.calls.quality import Quality
-from romantic.rtc import Beat, Beats, MonitorBusy, MonitorPeer, Peers, State, estimated_mos
-from romantic.rtc.quality import one_way
+from romantic.emodel import estimated_mos, one_way
+from romantic.rtc import Beat, Beats, MonitorBusy, MonitorPeer, Peers, State
 
 log = structlog.get_logger()
 

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from romantic.rtc import estimated_mos, level
-from romantic.rtc.quality import Level
+from romantic.emodel import Level, estimated_mos, level
 
 Source = Literal["monitor", "client"]
 

@@ -8,10 +8,10 @@ import orjson
 from marshmallow import fields, validate
 
 from romantic.db import Row
+from romantic.emodel import level
 from romantic.errors import PayloadTooLarge
 from romantic.http import PageQuery, Schema
 from romantic.realtime.schemas import EventData
-from romantic.rtc import level
 
 CALL_TYPES = ("audio", "video")
 MAX_SDP = 48 * 1024

@@ -18,7 +18,7 @@ EX_USAGE, UNKNOWN = 2, 3  # argparse's, and what a monitoring plugin says when i
 def main() -> None:
     """Run one command; what it cannot do, and a faulty configuration, is said without a traceback."""
     words = sys.argv[1:] or ["serve"]
-    arguments = _parser(words[0]).parse_args(words)
+    arguments = _parser(*words[:2]).parse_args(words)
     try:
         code = arguments.run(arguments)
         sys.stdout.flush()
@@ -45,8 +45,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(code, f"{self.prog}: error: {message}\n")
 
 
-def _parser(command: str = "serve") -> argparse.ArgumentParser:
-    """Every command; what `admin` knows only if it is asked for, since it loads half the house."""
+def _parser(command: str = "serve", subject: str | None = None) -> argparse.ArgumentParser:
+    """Every command; what `admin` knows only if it is asked for."""
     about = "Romantic: dating and paid calls, realtime first."
     parser = _Parser(prog="run.py", description=about)
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -74,7 +74,7 @@ def _parser(command: str = "serve") -> argparse.ArgumentParser:
     if command == "admin":
         from romantic.cli.admin import add_subjects
 
-        add_subjects(desk)
+        add_subjects(desk, asked=subject)
     return parser
 
 

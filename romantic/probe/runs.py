@@ -12,12 +12,13 @@ import structlog
 from aiohttp import web
 
 from romantic.db import DatabaseBusy, connection, transaction
+from romantic.emodel import estimated_mos
 from romantic.probe import service
 from romantic.probe.errors import ProbeBusy, ProbeNoCandidates
 from romantic.probe.schemas import result_view
 from romantic.probe.verdict import ADVICE, Findings, judge
 from romantic.realtime import HUB, Event, Kind
-from romantic.rtc import PEERS, MonitorBusy, ProbePeer, State, estimated_mos, passive_offer
+from romantic.rtc import PEERS, MonitorBusy, ProbePeer, State, passive_offer
 from romantic.rtc.nat import Candidate, candidate_type, candidates_of, nat_mapping, usable
 from romantic.settings import SETTINGS
 

@@ -8,7 +8,6 @@ from romantic.rtc.offer import passive_offer
 from romantic.rtc.peer import MonitorPeer
 from romantic.rtc.peers import PEERS, Peers, tune_gc
 from romantic.rtc.probe import ProbePeer
-from romantic.rtc.quality import estimated_mos, level
 
 __all__ = [
     "PEERS",
@@ -21,9 +20,7 @@ __all__ = [
     "Peers",
     "ProbePeer",
     "State",
-    "estimated_mos",
     "ice_servers",
-    "level",
     "passive_offer",
     "tune_gc",
 ]

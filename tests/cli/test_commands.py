@@ -215,6 +215,28 @@ def test_unlock_forgets_wrong_guesses_without_telling_the_number(migrated: Place
     assert again.stdout == "Nothing to change: it is so already.\n"
 
 
+def test_an_operators_command_loads_its_own_subject_and_no_other():
+    program = (
+        "import sys; from romantic.cli.main import _parser; _parser('admin', {asked!r}); print(*sys.modules)"
+    )
+
+    def loaded(asked: str) -> set[str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program.format(asked=asked)],
+            cwd=RUN.parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return set(done.stdout.split())
+
+    jobs, webhooks = loaded("jobs"), loaded("webhooks")
+
+    assert jobs & {"aiortc", "stripe", "romantic.cli.desk.webhooks"} == set()
+    assert webhooks >= {"stripe", "romantic.cli.desk.webhooks"}
+    assert "romantic.cli.desk.jobs" in jobs - webhooks
+
+
 def test_jobs_are_listed_tried_again_and_dropped_by_number(migrated: Place, stray: Postgres) -> None:
     change(
         stray,

@@ -224,12 +224,11 @@ def test_uvloop_carries_the_port_too():
 
 
 def test_collector_is_tuned_and_stays_on():
-    before = gc.get_threshold()
+    gc.unfreeze()
+    gc.set_threshold(700, 10, 10)
 
     tune_gc()
 
     assert gc.isenabled()
     assert gc.get_threshold() == (5000, 20, 50)
     assert gc.get_freeze_count() > 0
-    gc.unfreeze()
-    gc.set_threshold(*before)

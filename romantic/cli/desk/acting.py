@@ -22,6 +22,7 @@ Result = TypeVar("Result")
 Work = Callable[[Connection, Actor], Awaitable[Any]]
 
 MOST = 1000
+ROLES = ("user", "moderator", "admin")
 SHORTEST_REASON, LONGEST_REASON = 3, 500
 CHANGES = ("action", "target", "what", "before", "after")
 

@@ -8,13 +8,12 @@ from romantic.admin import reading
 from romantic.admin import service as staff
 from romantic.admin.service import Actor
 from romantic.calls import service as calls
-from romantic.cli.desk.acting import ask, change, lists, number_of, person_of, reads, writes
+from romantic.cli.desk.acting import ROLES, ask, change, lists, number_of, person_of, reads, writes
 from romantic.cli.desk.tables import Part, masked, show, show_one
 from romantic.coins import service as coins
 from romantic.db import Connection, Row
 
 STATES = ("active", "suspended", "banned", "deleted")
-ROLES = ("user", "moderator", "admin")
 COLUMNS = ("id", "full_name", "phone", "role", "status", "coins_balance", "last_seen", "created_at")
 REPORTS = ("id", "reason", "status", "action", "reporter_name", "created_at")
 CALLS = ("id", "call_type", "end_reason", "duration_seconds", "coins_spent", "created_at")

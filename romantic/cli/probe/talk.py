@@ -10,7 +10,7 @@ from romantic.cli.phone import Phone, Refused
 from romantic.cli.probe.outcome import Found, LeftOut, Outcome, Trouble
 from romantic.cli.probe.path import Path
 from romantic.cli.probe.people import NOBODY, People
-from romantic.rtc import estimated_mos
+from romantic.emodel import estimated_mos
 
 FLOWING_SECONDS = 8.0
 SAMPLE_SECONDS = 1.0

@@ -1,4 +1,8 @@
-"""How good a path is for speech: the transmission part of the E-model, ITU-T G.107, as estimated MOS."""
+"""How good a path is for speech: the transmission part of the E-model, ITU-T G.107, as estimated MOS.
+
+It is here once: monitors, probes and the command line ask it, pages show what they are told.
+An estimate, with the constants of G.711, since Opus has no entry in G.113.
+"""
 
 from math import log2
 from typing import Final, Literal

@@ -2,8 +2,7 @@
 
 import pytest
 
-from romantic.rtc import estimated_mos, level
-from romantic.rtc.quality import mos_of, one_way
+from romantic.emodel import estimated_mos, level, mos_of, one_way
 
 
 @pytest.mark.parametrize(
