@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +26,9 @@ FLAGS = (
     "--use-fake-ui-for-media-stream",
     "--allow-loopback-in-peer-connection",
     "--disable-features=LocalNetworkAccessChecks,WebRtcHideLocalIpsWithMdns"
-    # Neither processes kept in store nor pages of Chromium's own: a quarter of all that would start.
-    ",SpareRendererForSitePerProcess,PreloadTopChromeWebUI",
+    # Neither processes kept in store nor pages of Chromium's own: the pop-ups of its address bar alone
+    # would cost every window ten times what an empty page costs.
+    ",SpareRendererForSitePerProcess,PreloadTopChromeWebUI,WebUIOmniboxPopup,WebUIOmniboxAimPopup",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -42,10 +44,14 @@ async def browser(in_ci: bool) -> AsyncIterator[Browser]:
         pytest.skip("no Chromium here: install the package chromium")
     assert CHROMIUM is not None, "CI must have a Chromium"
     expect.set_options(timeout=PATIENCE_MS)
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield running
-        await running.close()
+    playwright = await async_playwright().start()
+    running = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+    yield running
+    # Playwright may wait for ever for its driver; that goes with this process, and the browser with it.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(30):
+            await running.close()
+            await playwright.stop()
 
 
 class Site:

@@ -17,7 +17,7 @@ from tests.lab.networks import STUN
 
 #: LAB_REPEATS=10 for the long run.
 REPEATS = int(os.environ.get("LAB_REPEATS", "1"))
-TRIES = 4  # while our own loop lags, and the probe says so instead of guessing
+TRYING_SECONDS = 40  # while our own loop lags, and the probe says so instead of guessing
 
 #: (network, verdict, mapping). The first seven are what people have at home, at work and on the road.
 EVERYDAY = [
@@ -64,11 +64,11 @@ def judge(lab, world_site, make_person):
     async def on(network):
         host = lab.host(network)
         person = await make_person(at=world_site.client)
-        for _ in range(TRIES):
+        until = time.monotonic() + TRYING_SECONDS
+        while True:
             result = await host.run(lambda: probe(world_site.url, person.access_token, host.address))
-            if (result["loopLagMs"] or 0) <= 50:
-                break
-        return result
+            if (result["loopLagMs"] or 0) <= 50 or time.monotonic() > until:
+                return result
 
     return on
 
@@ -87,7 +87,7 @@ async def judged(judge, networks):
     return found
 
 
-@pytest.mark.timeout(60 + 60 * REPEATS)
+@pytest.mark.timeout(120 + 120 * REPEATS)
 async def test_everyday_networks_get_their_verdicts(judge):
     for _ in range(REPEATS):
         found = await judged(judge, EVERYDAY)
@@ -102,7 +102,7 @@ async def test_everyday_networks_get_their_verdicts(judge):
 
 
 @pytest.mark.skipif(REPEATS < 2, reason="a longer run: set LAB_REPEATS")
-@pytest.mark.timeout(60 + 60 * REPEATS)
+@pytest.mark.timeout(120 + 120 * REPEATS)
 async def test_rarer_networks_get_their_verdicts(judge):
     for _ in range(REPEATS):
         found = await judged(judge, SELDOM)
