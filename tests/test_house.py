@@ -1,6 +1,7 @@
 """The rules of the house: imports go downhill, every route is guarded and limited, files say what they are."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -81,10 +82,15 @@ def room_of(path: Path) -> str:
     return path.relative_to(HOUSE).parts[0].removesuffix(".py")
 
 
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
 def imports_of(path: Path) -> list[str]:
     """Every module a file imports, dotted; names taken from a package count as its modules."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -128,14 +134,14 @@ def test_only_the_database_room_knows_the_driver(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_says_what_it_is(path):
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    assert ast.get_docstring(tree_of(path))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_sql_outside_its_folder(path):
     texts = [
         node.value
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     ]
     statements = ("SELECT ", "INSERT INTO", "UPDATE ", "DELETE FROM")
@@ -147,7 +153,7 @@ def test_development_is_imported_only_where_it_is_asked_for():
     """The module level of everything production loads is free of romantic.dev."""
     importers = []
     for path in MODULES:
-        top = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.ImportFrom)]
+        top = [node for node in tree_of(path).body if isinstance(node, ast.ImportFrom)]
         if room_of(path) != "dev" and any(f"{node.module}.".startswith("romantic.dev.") for node in top):
             importers.append(name_of(path))
 
