@@ -115,7 +115,7 @@ async def _tell(news: News, app: web.Application, job: Job) -> None:
         _log(job, device, "quiet", reason="over")
         return
     # A phone that had to be rung does not hear us by its socket, however much in front it seems.
-    is_heard = news.is_for_all or device.get("was_rung", False)
+    is_heard = news.is_for_all or job.payload.get("wasRung", False)
     if not is_heard and await in_foreground(app, device["user_id"]):
         if news.is_looked_at_again and job.attempt == 1:
             raise Retry(app[SETTINGS].push_unread_seconds, "in front")

@@ -102,8 +102,7 @@ SELECT
     calls.call_type,
     calls.created_at,
     caller.id AS caller_id,
-    caller.full_name AS caller_name,
-    COALESCE(device.rung_call_id = calls.id, FALSE) AS was_rung
+    caller.full_name AS caller_name
 FROM reachable_devices AS device
 INNER JOIN calls ON calls.receiver_id = device.user_id
 INNER JOIN users AS caller ON caller.id = calls.caller_id

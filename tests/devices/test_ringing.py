@@ -392,3 +392,26 @@ async def test_end_of_a_ring_is_told_though_the_next_call_rings_the_same_phone(p
     outside.fcm.mood = "ok"
     await all_done(sql, call=2, cancel=1)
     assert [data["callId"] for data in outside.fcm.of("call-cancelled")] == [first]
+
+
+async def test_missed_call_of_a_deaf_app_is_told_of_though_the_next_call_rings_the_same_phone(
+    pair, connect, outside, sql
+):
+    """The push service was away in between: what the first call left is sent after the second ring has begun."""
+    ann, bea = pair
+    await register(bea)
+    await connect(bea)
+    first = await call(ann, bea)
+    await pushed(outside, "call-incoming")
+    outside.fcm.mood = "busy"
+    await send(ann, f"/api/calls/{first}/end")
+
+    second = await call(ann, bea)
+
+    async def is_marked():
+        return sql("SELECT rung_call_id::text FROM device_tokens") == [(second,)]
+
+    await until(is_marked)
+    outside.fcm.mood = "ok"
+    await pushed(outside, "call-missed")
+    assert outside.fcm.of("call-missed")[0]["callId"] == first
