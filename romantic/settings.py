@@ -53,6 +53,7 @@ class Settings:
     jwt_access_ttl: float
     refresh_ttl: float
     refresh_grace: float
+    auth_login_grant_seconds: float
     session_cache_seconds: float
     otp_pepper: str = declare(repr=False)
     otp_ttl: float

@@ -99,6 +99,7 @@ def contradictions(values: dict[str, Any]) -> list[str]:
         and not values["sms_status_topic_arn"].startswith("arn:"),
         "FCM_PROJECT_ID needs FCM_CREDENTIALS_FILE": bool(values["fcm_project_id"])
         and not values["fcm_credentials"],
+        "AUTH_LOGIN_GRANT_SECONDS must be at most 600": values["auth_login_grant_seconds"] > 600,
         "AD_DAILY_CAP must be at least 1": values["ad_daily_cap"] < 1,
         "STRIPE_CURRENCY must be three small letters": not re.fullmatch(
             "[a-z]{3}", values["stripe_currency"]

@@ -68,6 +68,7 @@ def test_missing_production_value_is_named(name):
         ("OPS_PORT", "65536"),
         ("RTC_UDP_PORT", "65536"),
         ("CALL_KEEPER_SECONDS", "0"),
+        ("AUTH_LOGIN_GRANT_SECONDS", "601"),
         ("JOBS_CONCURRENCY", "0"),
         ("JOBS_POLL_SECONDS", "0"),
         ("OTP_PEPPER", "short"),

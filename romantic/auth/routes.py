@@ -86,7 +86,8 @@ async def verify_otp(
     request: web.Request, *, phone_number: str, otp_code: str, whatsapp_message_id: str | None
 ) -> web.Response:
     phone_number = normalise(phone_number, strict=request.app[SETTINGS].phone_strict)
-    grant, way = await _prove(request, phone_number, otp_code, whatsapp_message_id)
+    seconds = request.app[SETTINGS].auth_login_grant_seconds
+    grant, way = await _prove(request, phone_number, otp_code, whatsapp_message_id, grant_seconds=seconds)
     data = {
         "phoneNumber": phone_number,
         "isNewUser": grant.user_id is None,
@@ -99,7 +100,7 @@ async def verify_otp(
 
 
 async def _prove(
-    request: web.Request, phone_number: str, code: str, message_id: str | None
+    request: web.Request, phone_number: str, code: str, message_id: str | None, *, grant_seconds: float = 0.0
 ) -> tuple[Grant, str]:
     """Use the code up and open a session, and say which way the code came.
 
@@ -109,7 +110,12 @@ async def _prove(
     async with connection(request.app) as conn:
         method = await otp.check(conn, settings, phone_number=phone_number, code=code, message_id=message_id)
         grant = await service.open_session(
-            conn, settings, request.app[TOKENS], phone_number=phone_number, device=_device(request)
+            conn,
+            settings,
+            request.app[TOKENS],
+            phone_number=phone_number,
+            device=_device(request),
+            grant_seconds=grant_seconds,
         )
     for session_id in grant.ended:
         await request.app[SESSIONS].changed(session_id, "revoked")
@@ -143,7 +149,10 @@ async def register(request: web.Request, *, phone_number: str, **person: Any) ->
 async def login(
     request: web.Request, *, phone_number: str, otp_code: str | None, refresh_token: str | None
 ) -> web.Response:
-    """A phone number alone proves nothing: a code, a token of that number, or a refresh token must."""
+    """A phone number alone proves nothing: a code, a token of that number, or a refresh token must.
+
+    With AUTH_LOGIN_GRANT_SECONDS a code verified a moment ago, from the same device, will do once.
+    """
     phone_number = normalise(phone_number, strict=request.app[SETTINGS].phone_strict)
     if otp_code is not None:
         grant, _ = await _prove(request, phone_number, otp_code, None)
@@ -154,6 +163,12 @@ async def login(
             grant = await _rotate(request, refresh_token, phone_number)
         except Unauthorized:
             raise OtpRequired from None
+    elif request.app[SETTINGS].auth_login_grant_seconds > 0:
+        async with connection(request.app) as conn:
+            device = _device(request)
+            grant = await service.by_login_grant(
+                conn, request.app[TOKENS], phone_number=phone_number, device=device
+            )
     else:
         raise OtpRequired
     async with connection(request.app) as conn:

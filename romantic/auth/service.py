@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from romantic.auth import otp
-from romantic.auth.errors import AccountBlocked, RefreshTokenReused, UserExists
+from romantic.auth.errors import AccountBlocked, OtpRequired, RefreshTokenReused, UserExists
 from romantic.auth.phones import normalise, phone_hash
 from romantic.auth.tokens import Tokens
 from romantic.coins import service as coins
@@ -53,9 +53,18 @@ def _grant(tokens: Tokens, session: Row, *, issued_at: float) -> Grant:
 
 
 async def open_session(
-    conn: Connection, settings: Settings, tokens: Tokens, *, phone_number: str, device: Device
+    conn: Connection,
+    settings: Settings,
+    tokens: Tokens,
+    *,
+    phone_number: str,
+    device: Device,
+    grant_seconds: float = 0.0,
 ) -> Grant:
-    """A session for a number that was just proven; raises AccountBlocked for a suspended person."""
+    """A session for a number that was just proven; raises AccountBlocked for a suspended person.
+
+    For `grant_seconds` the same device may log in once with the number alone (`by_login_grant`).
+    """
     session = await conn.one(
         sql.add_session,
         phone_number=phone_number,
@@ -63,6 +72,7 @@ async def open_session(
         ip=device.ip,
         device_id=device.device_id,
         seconds=settings.refresh_ttl,
+        grant_seconds=grant_seconds,
     )
     assert session is not None
     if session["status"] not in (None, "active"):
@@ -109,6 +119,20 @@ async def renew(conn: Connection, tokens: Tokens, *, session_id: UUID) -> Grant:
     if session is None:
         raise Unauthorized("The session is over.")
     return _grant(tokens, session, issued_at=time.time())
+
+
+async def by_login_grant(conn: Connection, tokens: Tokens, *, phone_number: str, device: Device) -> Grant:
+    """The session of a code this device has just verified, once; raises OtpRequired.
+
+    Must not run inside a transaction that a refusal would roll back: tries are counted.
+    """
+    tried = await conn.all(
+        sql.use_login_grants, phone_number=phone_number, ip=device.ip, user_agent=device.user_agent
+    )
+    given = [row["id"] for row in tried if row["is_given"]]
+    if not given:
+        raise OtpRequired
+    return await renew(conn, tokens, session_id=given[0])
 
 
 async def refresh(

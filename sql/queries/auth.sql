@@ -124,10 +124,11 @@ surplus AS (
     RETURNING id
 )
 
-INSERT INTO user_sessions (user_id, phone_number, user_agent, ip, device_id, expires_at)
+INSERT INTO user_sessions (user_id, phone_number, user_agent, ip, device_id, expires_at, login_grant_until)
 VALUES (
     (SELECT id FROM known), %(phone_number)s, %(user_agent)s, %(ip)s::inet, %(device_id)s,
-    now() + make_interval(secs => %(seconds)s)
+    now() + make_interval(secs => %(seconds)s),
+    CASE WHEN %(grant_seconds)s > 0 THEN now() + make_interval(secs => %(grant_seconds)s) END
 )
 RETURNING
     id,
@@ -136,6 +137,21 @@ RETURNING
     extract(EPOCH FROM rotated_at)::float AS rotated_at,
     (SELECT status FROM known) AS status,
     ARRAY(SELECT id FROM surplus) AS ended;
+
+-- name: use_login_grants
+-- A try at every grant of the number; one from where its code was verified uses it up.
+UPDATE user_sessions SET
+    login_grant_tries = login_grant_tries + 1,
+    login_grant_until = CASE
+        WHEN ip = %(ip)s::inet AND user_agent IS NOT DISTINCT FROM %(user_agent)s THEN NULL
+        ELSE login_grant_until
+    END
+WHERE
+    phone_number = %(phone_number)s
+    AND login_grant_until > now()
+    AND login_grant_tries < 3
+    AND revoked_at IS NULL
+RETURNING id, login_grant_until IS NULL AS is_given;
 
 -- name: find_live_session
 -- A key is good for a robot only, whatever becomes of its account.

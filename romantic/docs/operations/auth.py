@@ -138,8 +138,8 @@ OPERATIONS = {
         "Sign in with a proof", "Login successful", SignedIn,
         f"PHONE_INVALID OTP_REQUIRED REFRESH_TOKEN_REUSED REGISTRATION_REQUIRED ACCOUNT_BLOCKED {PROOF}",
         "A phone number alone proves nothing. The proof is, in this order: `otpCode`, an `Authorization: "
-        "Bearer` "
-        "token of that number, or `refreshToken`.",
+        "Bearer` token of that number, or `refreshToken`. A server may be set to let in, once, whoever has "
+        "verified a code from the same address and app a moment ago; new apps do not rely on it.",
         body={"phoneNumber": PHONE, "otpCode": "123456"},
     ),
     "POST /api/auth/refresh": Operation(
