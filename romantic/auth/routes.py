@@ -164,11 +164,10 @@ async def login(
         except Unauthorized:
             raise OtpRequired from None
     elif request.app[SETTINGS].auth_login_grant_seconds > 0:
+        tokens, device = request.app[TOKENS], _device(request)
         async with connection(request.app) as conn:
-            device = _device(request)
-            grant = await service.by_login_grant(
-                conn, request.app[TOKENS], phone_number=phone_number, device=device
-            )
+            grant = await service.by_login_grant(conn, tokens, phone_number=phone_number, device=device)
+        log.info("login_grant.used", user_id=str(grant.user_id), session_id=str(grant.session_id))
     else:
         raise OtpRequired
     async with connection(request.app) as conn:

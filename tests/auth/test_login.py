@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.conftest import new_number, prove
+from tests.secrecy import DETECTOR
 
 URL = "/api/auth/login"
 APP = "Romantic/1.0"
@@ -145,6 +146,7 @@ async def test_grant_lets_the_number_in_once(granting, make_person, outside):
 
     assert (status, answer["data"]["user"]["id"], balance.status) == (200, person.id, 200)
     assert answer["data"]["refreshToken"] == proof["refreshToken"]
+    assert any('"event":"login_grant.used"' in line and person.id in line for line in DETECTOR.lines)
     assert await bare(granting, person.phone_number) == "OTP_REQUIRED"
 
 
@@ -198,3 +200,11 @@ async def test_grant_tells_strangers_of_no_number_and_sends_new_people_to_regist
 
     assert unproven == ["OTP_REQUIRED", "OTP_REQUIRED"]
     assert await bare(granting, number) == "REGISTRATION_REQUIRED"
+
+
+async def test_grant_opens_nothing_for_somebody_banned_since(granting, make_person, outside, sql):
+    person = await make_person(at=granting)
+    await verify(granting, outside, person.phone_number)
+    sql("UPDATE users SET status = 'banned' WHERE id = %s", person.id)
+
+    assert await bare(granting, person.phone_number) == "ACCOUNT_BLOCKED"
